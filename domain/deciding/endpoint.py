@@ -1,0 +1,61 @@
+"""Registering the endpoint at the proxy, and operations that failed."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from domain import commands as c
+from domain import events as e
+from domain.deployment import Deployment, Lifecycle
+from domain.errors import CommandRejected, RejectionCode
+from domain.operations import Operation
+
+_FAILED_EVENTS: Final[Mapping[Operation, type[e.OperationFailed]]] = {
+    event.operation: event
+    for event in (
+        e.EndpointRegistrationFailed,
+        e.DesiredReplicasCalculationFailed,
+        e.ScalingFailed,
+        e.EndpointUnregistrationFailed,
+    )
+}
+
+
+def start_registration(
+    state: Deployment, command: c.StartEndpointRegistration, now: datetime
+) -> Sequence[e.DeploymentEvent]:
+    """Announce a create call before it is made, so that a destruction knows what may still land."""
+    if state.target_revision is None:
+        raise CommandRejected(RejectionCode.CHANGED_MEANWHILE, "there is no target revision to register")
+    return [e.EndpointRegistrationStarted(at=now, deadline=command.deadline, settles_at=command.settles_at)]
+
+
+def registered(state: Deployment, command: c.RecordEndpointRegistered, now: datetime) -> Sequence[e.DeploymentEvent]:
+    """Note the endpoint, also in destruction: what the proxy holds must be known to be taken down."""
+    if state.lifecycle is Lifecycle.DESTROYED:
+        raise CommandRejected(RejectionCode.DESTROYED, f"deployment {state.id} is destroyed")
+    return [e.EndpointRegistered(at=now, url=command.url)]
+
+
+def operation_failed(
+    state: Deployment, command: c.RecordOperationFailure, now: datetime
+) -> Sequence[e.DeploymentEvent]:
+    """Note the failure and when to try again; a forced destruction gives up on the endpoint instead."""
+    if state.lifecycle is Lifecycle.DESTROYED:
+        return []
+    if state.forced and command.operation is Operation.DESTROY:
+        return [e.EndpointAbandoned(at=now, reason=f"{command.code}: {command.reason}"[:2000])]
+    failed = _FAILED_EVENTS.get(command.operation)
+    if failed is None:
+        return []
+    before = state.failures.get(command.operation)
+    event = failed(
+        at=now,
+        code=command.code,
+        reason=command.reason,
+        detail=command.detail,
+        kind=command.kind,
+        attempts=1 if before is None else before.attempts + 1,
+        next_attempt_at=command.next_attempt_at,
+    )
+    return [event]  # type: ignore[list-item] # every class in the table above is one of the union

@@ -1,0 +1,139 @@
+"""A deployment as it is: everything that its events add up to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from uuid import UUID
+
+from domain.autoscaling.rules import ScalingPolicy
+from domain.operations import Operation, OperationFailure
+from domain.revision import Revision
+from domain.routes import Route, RouteStatus
+
+
+class Lifecycle(StrEnum):
+    """Where a deployment stands between its first and its last day."""
+
+    PENDING = "pending"
+    SCALING = "scaling"
+    READY = "ready"
+    DESTROYING = "destroying"
+    DESTROYED = "destroyed"
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the deployment is being destroyed or already gone."""
+        return self in {Lifecycle.DESTROYING, Lifecycle.DESTROYED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaSpec:
+    """How many replicas are wanted: ``desired_replica_count`` by the rules, ``replica_count`` by hand."""
+
+    replica_count: int
+    desired_replica_count: int | None = None
+
+    @property
+    def target_replica_count(self) -> int:
+        """The desired number if there is one, else the one set by hand."""
+        return self.replica_count if self.desired_replica_count is None else self.desired_replica_count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaOverride:
+    """A number of replicas that holds against the rules, until a moment or (``None``) until told otherwise."""
+
+    replica_count: int
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A create call to the proxy that has no answer yet."""
+
+    deadline: datetime
+    settles_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """What is known of the endpoint at the proxy.
+
+    ``unsettled_until`` is when the last create call without a definite answer can no longer take effect.
+    """
+
+    url: str | None = None
+    registration: Registration | None = None
+    unsettled_until: datetime | None = None
+    registered_at: datetime | None = None
+
+    @property
+    def may_exist(self) -> bool:
+        """Whether the proxy holds an endpoint, or may come to hold one."""
+        return self.url is not None or self.registration is not None or self.unsettled_until is not None
+
+    @property
+    def settles_at(self) -> datetime | None:
+        """From when on a delete is final: no create call can land after it."""
+        moments = [m for m in (self.unsettled_until, self.registration and self.registration.settles_at) if m]
+        return max(moments, default=None)
+
+
+_NO_ROUTES: Mapping[UUID, Route] = MappingProxyType({})
+_NO_FAILURES: Mapping[Operation, OperationFailure] = MappingProxyType({})
+_NEVER_FIRED: Mapping[str, datetime] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """The state of one deployment after ``version`` events; times are the events' own.
+
+    ``routes`` holds the routes that are not over; ``rules_fired_at`` says when each scaling rule last changed the
+    number of replicas; ``start_failures`` counts routes in a row that failed to start.
+    """
+
+    id: UUID
+    version: int
+    name: str
+    resource_group: str
+    domain: str
+    project: UUID
+    owner: UUID
+    open_to_public: bool
+    created_at: datetime
+    digest: str
+    lifecycle: Lifecycle
+    replica_spec: ReplicaSpec
+    target_revision: Revision | None = None
+    scaling_policy: ScalingPolicy = field(default_factory=ScalingPolicy)
+    override: ReplicaOverride | None = None
+    routes: Mapping[UUID, Route] = _NO_ROUTES
+    endpoint: Endpoint = field(default_factory=Endpoint)
+    last_scaled_at: datetime | None = None
+    rules_fired_at: Mapping[str, datetime] = _NEVER_FIRED
+    failures: Mapping[Operation, OperationFailure] = _NO_FAILURES
+    start_failures: int = 0
+    scale_out_not_before: datetime | None = None
+    forced: bool = False
+
+    @property
+    def target_replica_count(self) -> int:
+        """How many active routes there should be (count)."""
+        return self.replica_spec.target_replica_count
+
+    @property
+    def active_routes(self) -> list[Route]:
+        """The routes that count as replicas, in no particular order."""
+        return [route for route in self.routes.values() if route.status.is_active]
+
+    @property
+    def active_count(self) -> int:
+        """How many routes count as replicas."""
+        return sum(route.status.is_active for route in self.routes.values())
+
+    @property
+    def healthy_count(self) -> int:
+        """How many routes are healthy."""
+        return sum(route.status is RouteStatus.HEALTHY for route in self.routes.values())

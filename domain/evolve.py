@@ -1,0 +1,215 @@
+"""What each event makes of a deployment. Never fails and never checks: what is evolved has already happened."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, assert_never
+from uuid import UUID
+
+from domain import events as e
+from domain.deployment import (
+    Deployment,
+    Endpoint,
+    Lifecycle,
+    Registration,
+    ReplicaOverride,
+    ReplicaSpec,
+)
+from domain.failures import FailureKind
+from domain.operations import Operation, OperationFailure
+from domain.routes import Route, RouteStatus
+
+
+def evolve(state: Deployment | None, event: e.DeploymentEvent) -> Deployment:
+    """Give the deployment after ``event``; ``state`` is ``None`` before the first one."""
+    if state is None:
+        return _created(event)
+    return replace(state, version=state.version + 1, **_changes(state, event))
+
+
+def replay(events: Iterable[e.DeploymentEvent], state: Deployment | None = None) -> Deployment | None:
+    """Fold events, oldest first, into the deployment that they add up to."""
+    for event in events:
+        state = evolve(state, event)
+    return state
+
+
+def _created(event: e.DeploymentEvent) -> Deployment:
+    if not isinstance(event, e.DeploymentCreated):
+        msg = f"a deployment's history begins with {e.DeploymentCreated.name}, not with {event.name}"
+        raise TypeError(msg)
+    return Deployment(
+        id=event.deployment_id,
+        version=1,
+        name=event.deployment_name,
+        resource_group=event.resource_group,
+        domain=event.domain,
+        project=event.project,
+        owner=event.owner,
+        open_to_public=event.open_to_public,
+        created_at=event.at,
+        digest=event.digest,
+        lifecycle=Lifecycle.PENDING,
+        replica_spec=ReplicaSpec(replica_count=event.replica_count),
+    )
+
+
+def _changes(state: Deployment, event: e.DeploymentEvent) -> dict[str, Any]:  # noqa: PLR0911 - one return per event
+    match event:
+        case e.DeploymentCreated() | e.CommandHadNoEffect():
+            return {}
+        case e.TargetRevisionSet():
+            return {"target_revision": event.revision}
+        case e.ReplicaCountSet():
+            return {"replica_spec": ReplicaSpec(replica_count=event.replica_count), "override": None}
+        case e.ScalingPolicySet():
+            kept = {rule.name for rule in event.policy.rules}
+            fired = {name: at for name, at in state.rules_fired_at.items() if name in kept}
+            return {"scaling_policy": event.policy, "rules_fired_at": fired}
+        case e.ReplicasOverridden():
+            override = ReplicaOverride(replica_count=event.replica_count, until=event.until)
+            return {"override": override, "replica_spec": _desire(state, event.replica_count)}
+        case e.ReplicaOverrideExpired():
+            return {"override": None, "replica_spec": _desire(state, event.desired_replica_count)}
+        case e.DesiredReplicasCalculated():
+            return _desired_replicas_calculated(state, event)
+        case e.ScaledOut():
+            return _scaled_out(state, event)
+        case e.RoutesTerminating():
+            return _routes_terminating(state, event)
+        case e.RouteStatusReported():
+            return _route_status_reported(state, event)
+        case e.ReplicaCountMismatched():
+            return {"lifecycle": _lifecycle(state, Lifecycle.SCALING)}
+        case e.DeploymentReady():
+            done = (Operation.CHECK_READY, Operation.SCALE)
+            return {"lifecycle": _lifecycle(state, Lifecycle.READY), "failures": _without(state, *done)}
+        case e.DestructionRequested():
+            return {"lifecycle": Lifecycle.DESTROYING, "override": None, "forced": state.forced or event.force}
+        case e.DeploymentDestroyed():
+            return {"lifecycle": Lifecycle.DESTROYED, "routes": {}, "failures": {}, "endpoint": Endpoint()}
+        case e.EndpointRegistrationFailed() | e.EndpointUnregistrationFailed() | e.ScalingFailed():
+            return _operation_failed(state, event)
+        case e.DesiredReplicasCalculationFailed():
+            return _operation_failed(state, event)
+        case (
+            e.EndpointRegistrationStarted() | e.EndpointRegistered() | e.EndpointUnregistered() | e.EndpointAbandoned()
+        ):
+            return _endpoint_changed(state, event)
+        case _:
+            assert_never(event)
+
+
+def _lifecycle(state: Deployment, wanted: Lifecycle) -> Lifecycle:
+    return state.lifecycle if state.lifecycle.is_ending else wanted
+
+
+def _desire(state: Deployment, desired: int | None) -> ReplicaSpec:
+    return replace(state.replica_spec, desired_replica_count=desired)
+
+
+def _without(state: Deployment, *operations: Operation) -> Mapping[Operation, OperationFailure]:
+    if not state.failures:
+        return state.failures
+    return {op: failure for op, failure in state.failures.items() if op not in operations}
+
+
+def _desired_replicas_calculated(state: Deployment, event: e.DesiredReplicasCalculated) -> dict[str, Any]:
+    decision = event.decision
+    changes: dict[str, Any] = {
+        "replica_spec": _desire(state, decision.desired),
+        "failures": _without(state, Operation.CALCULATE),
+    }
+    if decision.evaluation is not None:
+        changes["rules_fired_at"] = {**state.rules_fired_at, decision.evaluation.rule: event.at}
+    return changes
+
+
+def _scaled_out(state: Deployment, event: e.ScaledOut) -> dict[str, Any]:
+    added = {
+        route_id: Route(
+            id=route_id,
+            revision_id=event.revision_id,
+            status=RouteStatus.PROVISIONING,
+            traffic_ratio=event.traffic_ratio,
+            created_at=event.at,
+            status_since=event.at,
+        )
+        for route_id in event.route_ids
+    }
+    return _routes_changed(state, {**state.routes, **added}, event)
+
+
+def _routes_terminating(state: Deployment, event: e.RoutesTerminating) -> dict[str, Any]:
+    routes = dict(state.routes)
+    for route_id in event.route_ids:
+        if route := routes.get(route_id):
+            terminating = RouteStatus.TERMINATING
+            routes[route_id] = replace(route, status=terminating, traffic_ratio=0.0, status_since=event.at)
+    return _routes_changed(state, routes, event)
+
+
+def _routes_changed(
+    state: Deployment, routes: Mapping[UUID, Route], event: e.ScaledOut | e.RoutesTerminating
+) -> dict[str, Any]:
+    return {
+        "routes": routes,
+        "last_scaled_at": event.at,
+        "lifecycle": _lifecycle(state, Lifecycle.SCALING),
+        "failures": _without(state, Operation.SCALE),
+    }
+
+
+def _route_status_reported(state: Deployment, event: e.RouteStatusReported) -> dict[str, Any]:
+    routes = dict(state.routes)
+    for change in event.changes:
+        if change.status.is_terminal:
+            routes.pop(change.route_id, None)
+        elif route := routes.get(change.route_id):
+            routes[change.route_id] = replace(route, status=change.status, status_since=event.at)
+    return {
+        "routes": routes,
+        "start_failures": event.start_failures,
+        "scale_out_not_before": event.scale_out_not_before,
+    }
+
+
+def _operation_failed(state: Deployment, event: e.OperationFailed) -> dict[str, Any]:
+    failure = OperationFailure(
+        code=event.code,
+        reason=event.reason,
+        kind=event.kind,
+        attempts=event.attempts,
+        failed_at=event.at,
+        next_attempt_at=event.next_attempt_at,
+        version=state.version + 1,
+    )
+    changes: dict[str, Any] = {"failures": {**state.failures, event.operation: failure}}
+    if event.operation is Operation.CHECK_PENDING:
+        settled = event.kind is not FailureKind.UNKNOWN
+        unsettled = state.endpoint.unsettled_until if settled else state.endpoint.settles_at
+        changes["endpoint"] = replace(state.endpoint, registration=None, unsettled_until=unsettled)
+    return changes
+
+
+def _endpoint_changed(
+    state: Deployment,
+    event: e.EndpointRegistrationStarted | e.EndpointRegistered | e.EndpointUnregistered | e.EndpointAbandoned,
+) -> dict[str, Any]:
+    match event:
+        case e.EndpointRegistrationStarted():
+            # A start that never got an answer (its worker died) may still take effect.
+            started = Registration(deadline=event.deadline, settles_at=event.settles_at)
+            unsettled = state.endpoint.settles_at
+            return {"endpoint": replace(state.endpoint, registration=started, unsettled_until=unsettled)}
+        case e.EndpointRegistered():
+            registered = replace(state.endpoint, url=event.url, registration=None, registered_at=event.at)
+            pending = state.lifecycle is Lifecycle.PENDING
+            return {
+                "endpoint": registered,
+                "lifecycle": Lifecycle.SCALING if pending else state.lifecycle,
+                "failures": _without(state, Operation.CHECK_PENDING),
+            }
+        case e.EndpointUnregistered() | e.EndpointAbandoned():
+            return {"endpoint": Endpoint(), "failures": _without(state, Operation.DESTROY)}
+        case _:
+            assert_never(event)

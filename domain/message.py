@@ -1,0 +1,29 @@
+"""The base of everything that is written down: commands, events and the values inside them."""
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+#: Most replicas that one deployment may have (count).
+MAX_REPLICAS = 100_000
+
+#: A number of replicas, 0 to :data:`MAX_REPLICAS`.
+ReplicaCount = Annotated[int, Field(ge=0, le=MAX_REPLICAS)]
+
+#: A name that people chose: 1 to 255 characters.
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+
+#: Free text that explains something, at most 2,000 characters.
+Explanation = Annotated[str, Field(max_length=2000)]
+
+#: A moment with its time zone.
+Moment = AwareDatetime
+
+#: A length of time in seconds, 0 to a year.
+Seconds = Annotated[float, Field(ge=0, le=31_536_000)]
+
+
+class Message(BaseModel):
+    """A value that never changes, knows all its fields, and holds no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

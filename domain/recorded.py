@@ -1,0 +1,62 @@
+"""Events as the log holds them: with their place in a stream and what caused them."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from domain.events import DeploymentEvent
+from domain.message import Message, Name
+from domain.rejections import RecordsRejected
+
+#: What streams are made of.
+AnyEvent = DeploymentEvent | RecordsRejected
+
+
+class RecordCause(Message):
+    """A Kafka record: where it stood, and who sent it by its own account (CloudEvents source, id, type; actor)."""
+
+    kind: Literal["record"] = "record"
+    topic: str
+    epoch: str
+    partition: Annotated[int, Field(ge=0)]
+    offset: Annotated[int, Field(ge=0)]
+    source: str = ""
+    id: str = ""
+    type: str = ""
+    actor: str = ""
+
+
+class OperationCause(Message):
+    """An operation that Routekeeper did of itself."""
+
+    kind: Literal["operation"] = "operation"
+    operation: Name
+
+
+#: What led to an event.
+Cause = Annotated[RecordCause | OperationCause, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """The ``version``-th event (from 1) of a stream: a deployment's, or one of intake's own."""
+
+    stream_id: UUID
+    version: int
+    cause: RecordCause | OperationCause
+    event: AnyEvent
+
+    @property
+    def event_id(self) -> str:
+        """The same for the same event wherever it is read."""
+        return f"{self.stream_id}:{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """A recorded event and its ``position`` in the whole log (from 1, ascending, with gaps)."""
+
+    position: int
+    recorded: RecordedEvent

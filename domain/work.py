@@ -1,0 +1,83 @@
+"""What a deployment is due for, derived from its state alone: nothing is due because of a message."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from domain.deployment import Deployment, Lifecycle
+from domain.failures import FailureKind
+from domain.limits import DecisionLimits
+from domain.operations import Operation
+from domain.routes import RouteStatus
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Work:
+    """An operation and the earliest moment to do it."""
+
+    due_at: datetime
+    operation: Operation
+
+
+def next_work(state: Deployment, limits: DecisionLimits) -> Work | None:
+    """Say what comes next for the deployment, or ``None`` if only something new can change that.
+
+    ``due_at`` may lie in the past: then it is due now.
+    """
+    return min(_all_work(state, limits), default=None)
+
+
+def _all_work(state: Deployment, limits: DecisionLimits) -> Iterator[Work]:
+    match state.lifecycle:
+        case Lifecycle.PENDING:
+            if state.target_revision is not None:
+                yield _after_failure(state, Operation.CHECK_PENDING, state.created_at)
+        case Lifecycle.SCALING | Lifecycle.READY:
+            yield from _replica_work(state)
+            yield from _upkeep(state, limits)
+        case Lifecycle.DESTROYING:
+            if state.endpoint.may_exist or state.active_count:
+                yield _after_failure(state, Operation.DESTROY, state.created_at)
+        case Lifecycle.DESTROYED:
+            return
+
+
+def _replica_work(state: Deployment) -> Iterator[Work]:
+    missing = state.target_replica_count - state.active_count
+    if missing == 0:
+        if state.lifecycle is Lifecycle.SCALING:
+            yield _after_failure(state, Operation.CHECK_READY, state.created_at)
+    elif state.lifecycle is Lifecycle.READY:
+        yield _after_failure(state, Operation.CHECK_READY, state.created_at)
+    elif missing < 0:
+        yield _after_failure(state, Operation.SCALE, state.created_at)
+    elif state.target_revision is not None:
+        earliest = state.scale_out_not_before or state.created_at
+        yield _after_failure(state, Operation.SCALE, earliest)
+
+
+def _upkeep(state: Deployment, limits: DecisionLimits) -> Iterator[Work]:
+    unhealthy = [r.status_since for r in state.routes.values() if r.status is RouteStatus.UNHEALTHY]
+    if unhealthy:
+        yield Work(min(unhealthy) + timedelta(seconds=limits.evict_unhealthy_after), Operation.EVICT)
+    if state.override is not None and state.override.until is not None:
+        yield Work(state.override.until, Operation.EXPIRE_OVERRIDE)
+    if state.endpoint.registered_at is not None:
+        interval = limits.reassert_endpoint_every * _spread(state)
+        again = state.endpoint.registered_at + timedelta(seconds=interval)
+        yield _after_failure(state, Operation.CHECK_PENDING, again)
+
+
+def _spread(state: Deployment) -> float:
+    """Between 0.9 and 1.1 by the deployment's id, so that endpoints registered together are not asserted together."""
+    return 0.9 + 0.2 * (state.id.int % 1024) / 1024
+
+
+def _after_failure(state: Deployment, operation: Operation, earliest: datetime) -> Work:
+    failure = state.failures.get(operation)
+    if failure is None:
+        return Work(earliest, operation)
+    changed_since = failure.version != state.version
+    if failure.kind is FailureKind.PERMANENT and changed_since:
+        return Work(max(earliest, failure.failed_at), operation)
+    return Work(max(earliest, failure.next_attempt_at), operation)

@@ -1,0 +1,162 @@
+"""What the handlers need from outside: the durable log, and a place for what was refused."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from domain.deployment import Deployment
+from domain.errors import RoutekeeperError
+from domain.recorded import LoggedEvent, RecordedEvent
+from handlers.records import PartitionId, ReceivedRecord, Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """How far a partition was read: the ``next`` offset, and the digest of the record before it."""
+
+    next: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionMove:
+    """Compare-and-set of a position: it becomes ``next`` only if it still is ``expected`` (``None``: not there yet)."""
+
+    origin: PartitionId
+    expected: int | None
+    next: int
+    digest: str
+
+
+class Outcome(StrEnum):
+    """What became of a command."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandOutcome:
+    """The one outcome of the command that ``source`` calls ``id``."""
+
+    source: str
+    id: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueWork:
+    """When a deployment is due; ``due_at`` is ``None`` if it is not. ``hash`` places it in a partition."""
+
+    deployment_id: UUID
+    hash: int
+    due_at: datetime | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogBatch:
+    """Everything that becomes true in one transaction."""
+
+    events: Sequence[RecordedEvent] = ()
+    positions: Sequence[PositionMove] = ()
+    outcomes: Sequence[CommandOutcome] = ()
+    due: Sequence[DueWork] = field(default=())
+
+
+class EventLogError(RoutekeeperError):
+    """Nothing of the batch was written.
+
+    ::
+
+        EventLogError
+         ├── PositionConflict      somebody else has moved a position: this worker is no longer the owner
+         ├── VersionConflict       somebody else has written to a stream: load it and decide again
+         ├── DuplicateCommands     these commands have an outcome already: decide again without them
+         ├── EventTooLarge         an event is larger than the log takes
+         ├── UnknownEventType      the log holds an event that this version does not know
+         └── LogUnavailable        the store does not answer now
+    """
+
+
+class PositionConflict(EventLogError):
+    """Somebody else has moved a position."""
+
+    def __init__(self, origins: Collection[PartitionId]) -> None:
+        super().__init__(f"positions were moved by somebody else: {sorted(origins)}")
+        self.origins = frozenset(origins)
+
+
+class VersionConflict(EventLogError):
+    """Somebody else has written to a stream."""
+
+
+class DuplicateCommands(EventLogError):
+    """Commands that have an outcome already."""
+
+    def __init__(self, keys: Collection[tuple[str, str]]) -> None:
+        super().__init__(f"{len(keys)} commands have an outcome already")
+        self.keys = frozenset(keys)
+
+
+class EventTooLarge(EventLogError):
+    """An event is larger than the log takes."""
+
+
+class UnknownEventType(EventLogError):
+    """The log holds an event that this version does not know."""
+
+
+class LogUnavailable(EventLogError):
+    """The store does not answer now."""
+
+
+class EventLog(Protocol):
+    """The append-only log of everything that happened, and what commits with it."""
+
+    async def append(self, batch: LogBatch) -> Sequence[int]:
+        """Write all of ``batch`` or nothing; give the positions of its events. Raises :class:`EventLogError`."""
+        ...
+
+    async def deployments(self, ids: Collection[UUID]) -> Mapping[UUID, Deployment]:
+        """Load deployments by folding their events; ids without events are absent."""
+        ...
+
+    async def stream_version(self, stream_id: UUID) -> int:
+        """The version of the last event in a stream (0: there is none)."""
+        ...
+
+    async def positions(self, origins: Collection[PartitionId]) -> Mapping[PartitionId, Position]:
+        """How far partitions were read; those never read are absent."""
+        ...
+
+    async def due_work(self, *, partitions: Collection[int], of: int) -> Sequence[DueWork]:
+        """Everything that is due some day in the given partitions ``of`` so many, by ``hash % of``."""
+        ...
+
+    async def read(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
+        """At most ``limit`` events behind position ``after``, in log order."""
+        ...
+
+    async def stream(self, stream_id: UUID) -> Sequence[LoggedEvent]:
+        """All events of one stream in order."""
+        ...
+
+    async def position_at(self, moment: datetime) -> int:
+        """The position of the last event that was committed at or before ``moment`` (0: there is none)."""
+        ...
+
+    async def head(self) -> int:
+        """The position of the last event (0: the log is empty)."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """Where refused records go with their raw bytes."""
+
+    async def send(self, refused: Sequence[tuple[ReceivedRecord, Refusal]]) -> None:
+        """Hand over refused records; returns when all are safely there."""
+        ...
