@@ -1,0 +1,130 @@
+"""The event log over a recorder: asynchronous outside, one writer thread inside."""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+from uuid import UUID
+
+from eventsourcing.persistence import (
+    InterfaceError,
+    InternalError,
+    Notification,
+    OperationalError,
+)
+from eventsourcing.sqlite import SQLiteDatastore
+
+from adapters.event_store.mapper import EventMapper
+from adapters.event_store.recorder import LogRecorder
+from adapters.event_store.sqlite import SQLiteLogRecorder
+from domain.deployment import Deployment
+from domain.evolve import replay
+from domain.recorded import LoggedEvent
+from domain.rejections import RecordsRejected
+from handlers.ports import DueWork, LogBatch, LogUnavailable, Position
+from handlers.records import PartitionId
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class RecorderEventLog:
+    """Implements :class:`handlers.ports.EventLog` and the followers' positions on any :class:`LogRecorder`.
+
+    Writes go through one thread, since appends to one log are serial anyway; reads run beside them.
+    """
+
+    def __init__(self, recorder: LogRecorder, mapper: EventMapper, *, close: Callable[[], None]) -> None:
+        self._recorder = recorder
+        self._mapper = mapper
+        self._close = close
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="event-log-writer")
+        self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="event-log-reader")
+
+    async def append(self, batch: LogBatch) -> Sequence[int]:
+        return await self._run(self._writer, self._append, batch)
+
+    def _append(self, batch: LogBatch) -> Sequence[int]:
+        stored = [self._mapper.to_stored(recorded) for recorded in batch.events]
+        return self._recorder.insert_batch(stored, batch)
+
+    async def deployments(self, ids: Collection[UUID]) -> Mapping[UUID, Deployment]:
+        return await self._run(self._readers, self._load, tuple(ids))
+
+    def _load(self, ids: Sequence[UUID]) -> Mapping[UUID, Deployment]:
+        found = {}
+        for stream_id in ids:
+            recorded = map(self._mapper.to_recorded, self._recorder.select_events(stream_id))
+            state = replay(r.event for r in recorded if not isinstance(r.event, RecordsRejected))
+            if state is not None:
+                found[stream_id] = state
+        return found
+
+    async def stream_version(self, stream_id: UUID) -> int:
+        last = await self._run(self._readers, self._last_of, stream_id)
+        return last
+
+    def _last_of(self, stream_id: UUID) -> int:
+        events = self._recorder.select_events(stream_id, desc=True, limit=1)
+        return events[0].originator_version if events else 0
+
+    async def positions(self, origins: Collection[PartitionId]) -> Mapping[PartitionId, Position]:
+        return await self._run(self._readers, self._recorder.select_positions, origins)
+
+    async def due_work(self, *, partitions: Collection[int], of: int) -> Sequence[DueWork]:
+        return await self._run(self._readers, self._recorder.select_due, partitions, of)
+
+    async def read(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
+        return await self._run(self._readers, self._read, after, limit)
+
+    def _read(self, after: int, limit: int) -> Sequence[LoggedEvent]:
+        notifications = self._recorder.select_notifications(after, limit, inclusive_of_start=False)
+        return [self._logged(n) for n in notifications]
+
+    async def stream(self, stream_id: UUID) -> Sequence[LoggedEvent]:
+        notifications = await self._run(self._readers, self._recorder.select_stream, stream_id)
+        return [self._logged(n) for n in notifications]
+
+    def _logged(self, notification: Notification) -> LoggedEvent:
+        return LoggedEvent(notification.id, self._mapper.to_recorded(notification))
+
+    async def position_at(self, moment: datetime) -> int:
+        return await self._run(self._readers, self._recorder.select_position_at, moment)
+
+    async def head(self) -> int:
+        return await self._run(self._readers, self._recorder.max_notification_id) or 0
+
+    async def follower(self, name: str) -> int:
+        """The position that the follower called ``name`` has come to (0: it has not begun)."""
+        return await self._run(self._readers, self._recorder.select_follower, name)
+
+    async def move_follower(self, name: str, *, expected: int, following: int) -> bool:
+        """Compare-and-set of a follower's position; ``False`` if somebody else has moved it."""
+        return await self._run(self._writer, self._recorder.move_follower, name, expected, following)
+
+    def close(self) -> None:
+        """Wait for what is under way, then let go of threads and connections."""
+        self._writer.shutdown()
+        self._readers.shutdown()
+        self._close()
+
+    async def _run(self, pool: ThreadPoolExecutor, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        def guarded() -> R:
+            try:
+                return call(*args, **kwargs)
+            except (OperationalError, InterfaceError, InternalError) as error:
+                raise LogUnavailable(f"the event store does not answer: {error}") from error
+
+        return await asyncio.get_running_loop().run_in_executor(pool, guarded)
+
+
+def open_sqlite_log(path: Path | str, *, lock_timeout_seconds: int = 5) -> RecorderEventLog:
+    """Open the log in the SQLite file ``path`` (``":memory:"`` for a passing one), creating what is missing."""
+    if path != ":memory:":
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    datastore = SQLiteDatastore(str(path), lock_timeout=lock_timeout_seconds)
+    recorder = SQLiteLogRecorder(datastore)
+    recorder.create_table()
+    return RecorderEventLog(recorder, EventMapper(), close=datastore.close)

@@ -1,0 +1,74 @@
+"""Between recorded events and the rows of the event store: stable names instead of classes, plain JSON as state.
+
+The library's own mapper stores import paths and resolves whatever a row names; here a closed registry decides, so
+classes may move, and a row can never import anything.
+"""
+
+from functools import lru_cache
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.recorded import AnyEvent, OperationCause, RecordCause, RecordedEvent
+from domain.registry import EVENT_TYPES
+from handlers.ports import EventTooLarge, UnknownEventType
+
+#: Largest stored state of one event (bytes).
+MAX_EVENT_BYTES = 512 * 1024
+
+E = TypeVar("E")
+
+
+class StoredState(BaseModel, Generic[E]):
+    """What a row's ``state`` holds, as JSON: the event's own fields, and what caused it."""
+
+    model_config = ConfigDict(frozen=True, revalidate_instances="never")
+
+    cause: Annotated[RecordCause | OperationCause, Field(discriminator="kind")]
+    event: E
+
+
+@lru_cache(maxsize=None)
+def _state_type(name: str) -> type[StoredState[Any]]:
+    event_type = EVENT_TYPES.get(name)
+    if event_type is None:
+        raise UnknownEventType(f"the log holds an event of type {name!r}, which this version does not know")
+    return StoredState[event_type]  # type: ignore[valid-type] # the parameter is known only at run time
+
+
+class JsonBytes(Transcoder):
+    """Stands where the library wants a transcoder; the mapper below serialises by pydantic and never asks it."""
+
+    def encode(self, obj: object) -> bytes:
+        raise NotImplementedError
+
+    def decode(self, data: bytes) -> object:
+        raise NotImplementedError
+
+
+class EventMapper(Mapper[UUID]):
+    """Maps :class:`RecordedEvent` to :class:`StoredEvent` and back, without imports by name."""
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        super().__init__(JsonBytes())
+        self._max_event_bytes = max_event_bytes
+
+    def to_stored(self, recorded: RecordedEvent) -> StoredEvent:
+        """Serialise. Raises :class:`EventTooLarge` for a state over the limit."""
+        name = recorded.event.name
+        state = _state_type(name).model_construct(cause=recorded.cause, event=recorded.event)
+        data = state.__pydantic_serializer__.to_json(state)
+        if len(data) > self._max_event_bytes:
+            message = f"event {recorded.event_id} ({name}) has {len(data)} bytes, more than {self._max_event_bytes}"
+            raise EventTooLarge(message)
+        return StoredEvent(
+            originator_id=recorded.stream_id, originator_version=recorded.version, topic=name, state=data
+        )
+
+    def to_recorded(self, stored: StoredEvent) -> RecordedEvent:
+        """Deserialise. Raises :class:`UnknownEventType` for a name that is not in the registry."""
+        state = _state_type(stored.topic).model_validate_json(stored.state)
+        event: AnyEvent = state.event
+        return RecordedEvent(UUID(str(stored.originator_id)), stored.originator_version, state.cause, event)

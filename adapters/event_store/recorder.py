@@ -1,0 +1,57 @@
+"""What the event log needs of a recorder, whichever database it stands on."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from eventsourcing.persistence import Notification, StoredEvent
+
+from handlers.ports import DueWork, LogBatch, Position
+from handlers.records import PartitionId
+
+
+class LogRecorder(Protocol):
+    """A recorder of the eventsourcing library that commits a whole batch and answers for what commits with it."""
+
+    def create_table(self) -> None: ...
+
+    def insert_batch(self, stored: Sequence[StoredEvent], batch: LogBatch) -> Sequence[int]:
+        """Write all of the batch in one transaction and give the positions of its events."""
+        ...
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]: ...
+
+    def select_stream(self, originator_id: UUID) -> Sequence[Notification]: ...
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]: ...
+
+    def max_notification_id(self) -> int | None: ...
+
+    def select_positions(self, origins: Collection[PartitionId]) -> Mapping[PartitionId, Position]: ...
+
+    def select_due(self, partitions: Collection[int], of: int) -> Sequence[DueWork]: ...
+
+    def select_position_at(self, moment: datetime) -> int: ...
+
+    def select_follower(self, name: str) -> int: ...
+
+    def move_follower(self, name: str, expected: int, following: int) -> bool:
+        """Compare-and-set of a follower's position; ``False`` if it was not ``expected``."""
+        ...

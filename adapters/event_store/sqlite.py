@@ -1,0 +1,170 @@
+"""The event store on SQLite: the library's recorder, and beside its events what commits with them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
+from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore, SQLiteProcessRecorder
+
+from handlers.ports import (
+    CommandOutcome,
+    DueWork,
+    DuplicateCommands,
+    LogBatch,
+    Position,
+    PositionConflict,
+    PositionMove,
+    VersionConflict,
+)
+from handlers.records import PartitionId
+
+_TABLES = (
+    """CREATE TABLE IF NOT EXISTS positions (topic TEXT, epoch TEXT, partition INTEGER, next INTEGER NOT NULL,
+       digest TEXT NOT NULL, PRIMARY KEY (topic, epoch, partition)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS command_outcomes (source TEXT, id TEXT, outcome TEXT NOT NULL,
+       recorded_at INTEGER NOT NULL, PRIMARY KEY (source, id)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS due_work (deployment_id TEXT PRIMARY KEY, hash INTEGER NOT NULL,
+       due_at INTEGER NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID""",
+    "CREATE TABLE IF NOT EXISTS commits (position INTEGER PRIMARY KEY, committed_at INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS followers (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID",
+)
+
+#: Microseconds since 1970 by the database's clock.
+_CLOCK = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+
+_MOVE = "UPDATE positions SET next=?, digest=? WHERE topic=? AND epoch=? AND partition=? AND next=?"
+_PLACE = "INSERT INTO positions (next, digest, topic, epoch, partition) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING"
+_OUTCOME = f"INSERT INTO command_outcomes VALUES (?,?,?,{_CLOCK}) ON CONFLICT DO NOTHING"  # noqa: S608 - constants
+_DUE = """INSERT INTO due_work VALUES (?,?,?,?) ON CONFLICT (deployment_id) DO UPDATE
+          SET due_at=excluded.due_at, version=excluded.version WHERE excluded.version >= due_work.version"""
+_DONE = "DELETE FROM due_work WHERE deployment_id=? AND version<=?"
+_COMMIT = f"""INSERT INTO commits SELECT ?, MAX({_CLOCK},
+              COALESCE((SELECT committed_at FROM commits ORDER BY position DESC LIMIT 1), 0))"""  # noqa: S608 - constants
+
+
+def _microseconds(moment: datetime) -> int:
+    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def _moment(microseconds: int) -> datetime:
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+
+
+class SQLiteLogRecorder(SQLiteProcessRecorder):
+    """Commits events together with positions, outcomes, due work and the time of the commit."""
+
+    def __init__(self, datastore: SQLiteDatastore, *, events_table_name: str = "stored_events") -> None:
+        super().__init__(datastore, events_table_name=events_table_name)
+
+    def construct_create_table_statements(self) -> list[str]:
+        return [*super().construct_create_table_statements(), *_TABLES]
+
+    def insert_batch(self, stored: Sequence[StoredEvent], batch: LogBatch) -> Sequence[int]:
+        """Write the whole batch or nothing.
+
+        Raises :class:`PositionConflict`, :class:`DuplicateCommands` or :class:`VersionConflict`, in this order of
+        precedence.
+        """
+        try:
+            return self.insert_events(stored, batch=batch) or ()
+        except IntegrityError as error:
+            raise VersionConflict(str(error)) from error
+
+    def _insert_events(
+        self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> Sequence[int] | None:
+        batch: LogBatch = kwargs.pop("batch", LogBatch())
+        self._move_positions(c, batch.positions)
+        self._insert_outcomes(c, batch.outcomes)
+        ids = super()._insert_events(c, stored_events, **kwargs) or ()
+        self._set_due(c, batch.due)
+        if ids:
+            c.execute(_COMMIT, (ids[-1],))
+        return ids
+
+    def _move_positions(self, c: SQLiteCursor, moves: Sequence[PositionMove]) -> None:
+        missed = []
+        for move in moves:
+            origin = move.origin
+            values = (move.next, move.digest, origin.topic, origin.epoch, origin.partition)
+            c.execute(*((_PLACE, values) if move.expected is None else (_MOVE, (*values, move.expected))))
+            if c.sqlite_cursor.rowcount != 1:
+                missed.append(origin)
+        if missed:
+            raise PositionConflict(missed)
+
+    def _insert_outcomes(self, c: SQLiteCursor, outcomes: Sequence[CommandOutcome]) -> None:
+        known = []
+        for outcome in outcomes:
+            c.execute(_OUTCOME, (outcome.source, outcome.id, outcome.outcome))
+            if c.sqlite_cursor.rowcount != 1:
+                known.append((outcome.source, outcome.id))
+        if known:
+            raise DuplicateCommands(known)
+
+    def _set_due(self, c: SQLiteCursor, due: Sequence[DueWork]) -> None:
+        rows = [(d.deployment_id.hex, d.hash, _microseconds(d.due_at), d.version) for d in due if d.due_at]
+        done = [(d.deployment_id.hex, d.version) for d in due if d.due_at is None]
+        if rows:
+            c.executemany(_DUE, rows)
+        if done:
+            c.executemany(_DONE, done)
+
+    def select_stream(self, originator_id: UUID) -> Sequence[Notification]:
+        """All events of a stream with their positions, in order."""
+        statement = f"SELECT rowid, * FROM {self.events_table_name} WHERE originator_id=? ORDER BY originator_version"  # noqa: S608 - the table name is ours
+        return [
+            Notification(
+                id=row["rowid"],
+                originator_id=originator_id,
+                originator_version=row["originator_version"],
+                topic=row["topic"],
+                state=row["state"],
+            )
+            for row in self._rows(statement, (originator_id.hex,))
+        ]
+
+    def select_positions(self, origins: Collection[PartitionId]) -> Mapping[PartitionId, Position]:
+        rows = self._rows("SELECT * FROM positions")
+        found = {
+            PartitionId(r["topic"], r["epoch"], r["partition"]): Position(next=r["next"], digest=r["digest"])
+            for r in rows
+        }
+        return {origin: found[origin] for origin in origins if origin in found}
+
+    def select_due(self, partitions: Collection[int], of: int) -> Sequence[DueWork]:
+        rows = self._rows("SELECT * FROM due_work ORDER BY due_at")
+        return [
+            DueWork(
+                deployment_id=UUID(row["deployment_id"]),
+                hash=row["hash"],
+                due_at=_moment(row["due_at"]),
+                version=row["version"],
+            )
+            for row in rows
+            if row["hash"] % of in partitions
+        ]
+
+    def select_position_at(self, moment: datetime) -> int:
+        statement = "SELECT MAX(position) AS position FROM commits WHERE committed_at <= ?"
+        return self._rows(statement, (_microseconds(moment),))[0]["position"] or 0
+
+    def select_follower(self, name: str) -> int:
+        rows = self._rows("SELECT position FROM followers WHERE name=?", (name,))
+        return rows[0]["position"] if rows else 0
+
+    def move_follower(self, name: str, expected: int, following: int) -> bool:
+        """Compare-and-set; a follower that never moved stands at 0."""
+        with self.datastore.transaction(commit=True) as c:
+            c.execute("INSERT INTO followers VALUES (?, 0) ON CONFLICT DO NOTHING", (name,))
+            c.execute("UPDATE followers SET position=? WHERE name=? AND position=?", (following, name, expected))
+            return bool(c.sqlite_cursor.rowcount == 1)
+
+    def _rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Any]:
+        with self.datastore.transaction(commit=False) as c:
+            c.execute(statement, parameters)
+            return list(c.fetchall())

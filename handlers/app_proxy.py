@@ -1,0 +1,183 @@
+"""The client of an app proxy: registers and removes the endpoint of a deployment."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any, Protocol
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, SecretStr, ValidationError
+
+from handlers.app_proxy_answers import failed_answer
+from handlers.app_proxy_errors import AnswerNotUnderstood, ProxyTargetInvalid, ProxyTimedOut
+from handlers.proxy_address import proxy_base_url
+
+TOKEN_HEADER = "X-BackendAI-Token"  # noqa: S105 - the header's name, not a token
+
+#: How long a call may take (seconds). The proxy itself waits 15 seconds for its worker before it answers 503: giving up
+#: earlier would turn that definite answer into an unknown one.
+DEFAULT_TIMEOUT_SECONDS = 20.0
+
+_NOT_FOUND = 404
+_MAX_URL_LENGTH = 2000
+
+
+class ClientResponse(Protocol):
+    """An HTTP response with its whole body."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def content(self) -> bytes: ...
+
+
+class ClientSession(Protocol):
+    """What is needed of an HTTP client; :class:`httpx.AsyncClient` has it."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        json: Any = None,  # noqa: ANN401 - whatever JSON can express
+        timeout: float | None = None,  # noqa: ASYNC109 - the name and place it has in httpx
+    ) -> ClientResponse: ...
+
+
+class ClientPool(Protocol):
+    """Where sessions come from: one for each proxy address, kept for as long as the pool lives."""
+
+    def load_client_session(self, address: str) -> ClientSession: ...
+
+
+class AppProxyClient:
+    """Calls one app proxy on behalf of deployments.
+
+    Both calls are safe to repeat: the endpoint's id is the key, so a second create adopts what the first one made. A
+    failed call raises a subclass of :class:`~handlers.app_proxy_errors.AppProxyError`, whose ``kind`` says whether the
+    call may have taken effect, or whatever the session raises by itself. The token appears in no message or ``repr``.
+
+    Args:
+        session: Sends the requests.
+        address: ``host:port`` or an http(s) URL.
+        token: The secret that the proxy shares with its callers.
+        timeout_seconds: How long a call may take, from first byte sent to last byte received (seconds).
+
+    Raises:
+        ProxyTargetInvalid: The address or the token cannot be used.
+        ValueError: ``timeout_seconds`` is not above zero.
+    """
+
+    def __init__(
+        self,
+        session: ClientSession,
+        address: str,
+        token: SecretStr | str,
+        *,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    ) -> None:
+        if not timeout_seconds > 0:
+            raise ValueError(f"timeout_seconds is {timeout_seconds}, it must be above 0")
+        self._session = session
+        self._base_url = proxy_base_url(address)
+        self._token = token if isinstance(token, SecretStr) else SecretStr(token)
+        self._timeout_seconds = timeout_seconds
+        _check_token(self._token)
+
+    def __repr__(self) -> str:
+        return f"AppProxyClient({self._base_url!r})"
+
+    async def create_endpoint(
+        self, endpoint_id: UUID, body: Mapping[str, Any], *, timeout_seconds: float | None = None
+    ) -> dict[str, Any]:
+        """Register the endpoint, or adopt the one that is registered already.
+
+        Returns:
+            The proxy's answer; ``"endpoint"`` is the endpoint's URL.
+        """
+        operation = f"create endpoint {endpoint_id} at {self._base_url}"
+        answer = await self._send("POST", endpoint_id, body, operation, timeout_seconds)
+        if not _is_success(answer):
+            raise failed_answer(answer.status_code, answer.content, operation, self._token)
+        return _endpoint_in(answer, operation)
+
+    async def delete_endpoint(self, endpoint_id: UUID, *, timeout_seconds: float | None = None) -> None:
+        """Remove the endpoint; one that is not there counts as removed."""
+        operation = f"delete endpoint {endpoint_id} at {self._base_url}"
+        answer = await self._send("DELETE", endpoint_id, None, operation, timeout_seconds)
+        if not (_is_success(answer) or answer.status_code == _NOT_FOUND):
+            raise failed_answer(answer.status_code, answer.content, operation, self._token)
+
+    async def _send(
+        self,
+        method: str,
+        endpoint_id: UUID,
+        body: Mapping[str, Any] | None,
+        operation: str,
+        timeout_seconds: float | None,
+    ) -> ClientResponse:
+        seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        headers = _Headers({TOKEN_HEADER: self._token.get_secret_value(), "Accept": "application/json"})
+        url = f"{self._base_url}/v2/endpoints/{endpoint_id}"
+        # A session's own timeout is per read and write, so a proxy that sends a byte a second would never meet it.
+        deadline = asyncio.timeout(seconds)
+        try:
+            async with deadline:
+                return await self._session.request(method, url, headers=headers, json=body, timeout=seconds)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise ProxyTimedOut(f"{operation}: no answer within {seconds:g} s") from None
+
+
+class _Headers(dict[str, str]):
+    """Headers that do not show their values, so that a traceback with local variables holds no token."""
+
+    def __repr__(self) -> str:
+        return f"<headers {', '.join(self)}>"
+
+
+def _check_token(token: SecretStr) -> None:
+    text = token.get_secret_value()
+    if not text or not text.isascii() or not text.isprintable() or text != text.strip():
+        raise ProxyTargetInvalid("proxy token is empty, or holds spaces at an end or what a header cannot carry")
+
+
+def _is_success(answer: ClientResponse) -> bool:
+    return 200 <= answer.status_code < 300  # noqa: PLR2004 - the bounds of 2xx
+
+
+def _http_url(text: str) -> str:
+    """Accept an absolute http(s) URL as it stands.
+
+    Raises:
+        ValueError: It is anything else.
+    """
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("is not an http or https URL")
+    if len(text) > _MAX_URL_LENGTH or not text.isprintable() or " " in text:
+        raise ValueError(f"is longer than {_MAX_URL_LENGTH} characters or holds blanks")
+    return text
+
+
+class _CreateAnswer(BaseModel):
+    """The part of the proxy's answer to a create that is relied upon."""
+
+    success: bool = True
+    endpoint: Annotated[str, AfterValidator(_http_url)]
+    health_check_enabled: bool | None = None
+
+
+def _endpoint_in(answer: ClientResponse, operation: str) -> dict[str, Any]:
+    try:
+        parsed = _CreateAnswer.model_validate_json(answer.content, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "body"
+        what = f"{field}: {first['msg']} ({len(answer.content)} bytes)"
+        raise AnswerNotUnderstood(f"{operation}: answered {answer.status_code}, but {what[:200]}") from None
+    if not parsed.success:
+        raise AnswerNotUnderstood(f"{operation}: answered {answer.status_code} with success = false")
+    return parsed.model_dump(exclude_none=True)
