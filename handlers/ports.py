@@ -133,8 +133,8 @@ class EventLog(Protocol):
         """How far partitions were read; those never read are absent."""
         ...
 
-    async def due_work(self, *, partitions: Collection[int], of: int) -> Sequence[DueWork]:
-        """Everything that is due some day in the given partitions ``of`` so many, by ``hash % of``."""
+    async def due_work(self, *, partitions: Collection[int], of: int, until: datetime) -> Sequence[DueWork]:
+        """What is due by ``until`` in the given partitions ``of`` so many, by ``hash % of``."""
         ...
 
     async def read(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
@@ -154,9 +154,13 @@ class EventLog(Protocol):
         ...
 
 
+class DeadLettersUnavailable(RoutekeeperError):
+    """Refused records could not be handed over now."""
+
+
 class DeadLetters(Protocol):
     """Where refused records go with their raw bytes."""
 
     async def send(self, refused: Sequence[tuple[ReceivedRecord, Refusal]]) -> None:
-        """Hand over refused records; returns when all are safely there."""
+        """Hand over refused records; returns when all are safely there. Raises :class:`DeadLettersUnavailable`."""
         ...

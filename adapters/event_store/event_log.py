@@ -63,8 +63,7 @@ class RecorderEventLog:
         return found
 
     async def stream_version(self, stream_id: UUID) -> int:
-        last = await self._run(self._readers, self._last_of, stream_id)
-        return last
+        return await self._run(self._readers, self._last_of, stream_id)
 
     def _last_of(self, stream_id: UUID) -> int:
         events = self._recorder.select_events(stream_id, desc=True, limit=1)
@@ -73,8 +72,8 @@ class RecorderEventLog:
     async def positions(self, origins: Collection[PartitionId]) -> Mapping[PartitionId, Position]:
         return await self._run(self._readers, self._recorder.select_positions, origins)
 
-    async def due_work(self, *, partitions: Collection[int], of: int) -> Sequence[DueWork]:
-        return await self._run(self._readers, self._recorder.select_due, partitions, of)
+    async def due_work(self, *, partitions: Collection[int], of: int, until: datetime) -> Sequence[DueWork]:
+        return await self._run(self._readers, self._recorder.select_due, partitions, of, until)
 
     async def read(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
         return await self._run(self._readers, self._read, after, limit)

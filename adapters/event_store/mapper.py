@@ -4,7 +4,7 @@ The library's own mapper stores import paths and resolves whatever a row names; 
 classes may move, and a row can never import anything.
 """
 
-from functools import lru_cache
+from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -30,7 +30,7 @@ class StoredState(BaseModel, Generic[E]):
     event: E
 
 
-@lru_cache(maxsize=None)
+@cache
 def _state_type(name: str) -> type[StoredState[Any]]:
     event_type = EVENT_TYPES.get(name)
     if event_type is None:

@@ -27,6 +27,7 @@ _TABLES = (
        recorded_at INTEGER NOT NULL, PRIMARY KEY (source, id)) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS due_work (deployment_id TEXT PRIMARY KEY, hash INTEGER NOT NULL,
        due_at INTEGER NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS due_work_by_time ON due_work (due_at)",
     "CREATE TABLE IF NOT EXISTS commits (position INTEGER PRIMARY KEY, committed_at INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS followers (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID",
 )
@@ -75,9 +76,9 @@ class SQLiteLogRecorder(SQLiteProcessRecorder):
             raise VersionConflict(str(error)) from error
 
     def _insert_events(
-        self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **kwargs: Any
+        self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], *, batch: LogBatch | None = None, **kwargs: object
     ) -> Sequence[int] | None:
-        batch: LogBatch = kwargs.pop("batch", LogBatch())
+        batch = batch or LogBatch()
         self._move_positions(c, batch.positions)
         self._insert_outcomes(c, batch.outcomes)
         ids = super()._insert_events(c, stored_events, **kwargs) or ()
@@ -136,8 +137,8 @@ class SQLiteLogRecorder(SQLiteProcessRecorder):
         }
         return {origin: found[origin] for origin in origins if origin in found}
 
-    def select_due(self, partitions: Collection[int], of: int) -> Sequence[DueWork]:
-        rows = self._rows("SELECT * FROM due_work ORDER BY due_at")
+    def select_due(self, partitions: Collection[int], of: int, until: datetime) -> Sequence[DueWork]:
+        rows = self._rows("SELECT * FROM due_work WHERE due_at <= ? ORDER BY due_at", (_microseconds(until),))
         return [
             DueWork(
                 deployment_id=UUID(row["deployment_id"]),

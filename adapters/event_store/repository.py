@@ -1,0 +1,145 @@
+"""The executor's repository over the event log: reads what was last committed, writes by having commands decided."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from domain import commands as c
+from domain.autoscaling.decision import DecisionReason, ScalingDecision
+from domain.autoscaling.engine import ScalingInput, evaluate
+from domain.errors import CommandRejected, RejectionCode
+from domain.operations import Operation
+from handlers.decider import Decider
+from handlers.deployment_repository import (
+    AutoScalingMetricsData,
+    AutoScalingRule,
+    BatchUpdater,
+    BulkOperationFailed,
+    DeploymentInfo,
+    RouteCreator,
+    RouteData,
+    ScalingGroupProxyTarget,
+)
+from handlers.samples import SampleStore
+
+
+class EventSourcedDeploymentRepository:
+    """Implements :class:`handlers.deployment_repository.DeploymentRepository`.
+
+    Between reading an operation's input and storing its result it remembers what the result needs and the port does not
+    carry: whose the routes are (at most ``remembered_routes``), and the arithmetic behind a desired number of replicas.
+    """
+
+    def __init__(
+        self,
+        decider: Decider,
+        proxy_targets: Mapping[str, ScalingGroupProxyTarget],
+        samples: SampleStore,
+        *,
+        clock: Callable[[], datetime],
+        remembered_routes: int = 100_000,
+    ) -> None:
+        self._decider = decider
+        self._proxy_targets = proxy_targets
+        self._samples = samples
+        self._clock = clock
+        self._remembered_routes = remembered_routes
+        self._route_owners: dict[UUID, UUID] = {}
+        self._decisions: dict[UUID, ScalingDecision] = {}
+
+    async def fetch_scaling_group_proxy_targets(
+        self, scaling_groups: set[str]
+    ) -> Mapping[str, ScalingGroupProxyTarget | None]:
+        return {group: self._proxy_targets.get(group) for group in scaling_groups}
+
+    async def update_endpoint_urls_bulk(self, urls: Mapping[UUID, str]) -> None:
+        commands = [c.RecordEndpointRegistered(deployment_id=key, url=url) for key, url in urls.items()]
+        await self._execute(commands, Operation.CHECK_PENDING)
+
+    async def fetch_active_routes_by_endpoint_ids(self, endpoint_ids: set[UUID]) -> Mapping[UUID, Sequence[RouteData]]:
+        routes = {key: state.active_routes for key, state in (await self._decider.load(endpoint_ids)).items()}
+        if len(self._route_owners) > self._remembered_routes:
+            self._route_owners.clear()
+        self._route_owners.update((route.id, key) for key, some in routes.items() for route in some)
+        return routes
+
+    async def scale_routes(self, creators: Sequence[RouteCreator], updater: BatchUpdater | None) -> None:
+        counts: dict[RouteCreator, int] = {}
+        for creator in creators:
+            counts[creator] = counts.get(creator, 0) + 1
+        commands: list[c.AnyCommand] = [
+            c.ScaleOut(
+                deployment_id=creator.endpoint_id,
+                count=count,
+                revision_id=creator.revision_id,
+                traffic_ratio=creator.traffic_ratio,
+            )
+            for creator, count in counts.items()
+        ]
+        commands += self._terminations(updater.route_ids if updater else ())
+        await self._execute(commands, Operation.SCALE)
+
+    async def fetch_auto_scaling_rules_by_endpoint_ids(
+        self, endpoint_ids: set[UUID]
+    ) -> Mapping[UUID, Sequence[AutoScalingRule]]:
+        states = await self._decider.load(endpoint_ids)
+        return {key: state.scaling_policy.rules for key, state in states.items()}
+
+    async def fetch_metrics_for_autoscaling(
+        self, deployments: Sequence[DeploymentInfo], rules: Mapping[UUID, Sequence[AutoScalingRule]]
+    ) -> AutoScalingMetricsData:
+        ids = {deployment.id for deployment in deployments}
+        return AutoScalingMetricsData(
+            routes_by_endpoint=await self.fetch_active_routes_by_endpoint_ids(ids),
+            samples_by_endpoint={key: self._samples.of(key) for key in ids if rules.get(key)},
+        )
+
+    async def update_desired_replicas_bulk(self, desired: Mapping[UUID, int]) -> None:
+        states = await self._decider.load(desired.keys())
+        commands = []
+        for key, count in desired.items():
+            decision = self._decisions.pop(key, None)
+            if decision is None or decision.desired != count:
+                current = states[key].target_replica_count if key in states else count
+                decision = ScalingDecision(previous=current, desired=count, reason=DecisionReason.MANUAL)
+            commands.append(c.RecordDesiredReplicas(deployment_id=key, decision=decision))
+        await self._execute(commands, Operation.CALCULATE)
+
+    async def calculate_desired_replicas_for_deployment(
+        self, deployment: DeploymentInfo, rules: Sequence[AutoScalingRule], metrics: AutoScalingMetricsData
+    ) -> int | None:
+        given = ScalingInput(
+            current=deployment.target_replica_count,
+            active={route.id for route in metrics.routes_by_endpoint.get(deployment.id, ())},
+            samples=metrics.samples_by_endpoint.get(deployment.id, ()),
+            rules_fired_at=deployment.rules_fired_at,
+        )
+        policy = deployment.scaling_policy.model_copy(update={"rules": tuple(rules)})
+        decision = evaluate(policy, given, self._clock())
+        self._decisions.pop(deployment.id, None)
+        if decision is None:
+            return None
+        self._decisions[deployment.id] = decision
+        return decision.desired
+
+    async def mark_terminating_route_status_bulk(self, route_ids: Collection[UUID]) -> None:
+        await self._execute(self._terminations(route_ids), Operation.DESTROY)
+
+    def _terminations(self, route_ids: Collection[UUID]) -> list[c.AnyCommand]:
+        victims: dict[UUID, set[UUID]] = {}
+        for route_id in route_ids:
+            owner = self._route_owners.pop(route_id, None) or self._decider.owner_of_route(route_id)
+            if owner is None:
+                raise CommandRejected(RejectionCode.UNKNOWN_ROUTE, f"there is no route {route_id}")
+            victims.setdefault(owner, set()).add(route_id)
+        return [c.TerminateRoutes(deployment_id=key, route_ids=frozenset(ids)) for key, ids in victims.items()]
+
+    async def _execute(self, commands: Sequence[c.AnyCommand], operation: Operation) -> None:
+        decided = await self._decider.execute(commands, operation)
+        rejected = {
+            command.deployment_id: answer.rejection
+            for command, answer in zip(commands, decided, strict=True)
+            if answer.rejection is not None
+        }
+        if rejected:
+            raise BulkOperationFailed(rejected)

@@ -1,0 +1,53 @@
+"""Who is due when: a priority queue in which each deployment stands at most once."""
+
+import heapq
+from collections.abc import Container
+from datetime import datetime
+from uuid import UUID
+
+
+class DueQueue:
+    """Holds the moment at which each deployment is due next."""
+
+    def __init__(self) -> None:
+        self._due: dict[UUID, datetime] = {}
+        self._heap: list[tuple[datetime, UUID]] = []
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def put(self, deployment_id: UUID, due_at: datetime | None) -> None:
+        """Make the deployment due at ``due_at`` instead of whenever it was (``None``: not at all)."""
+        if due_at is None:
+            self._due.pop(deployment_id, None)
+        elif self._due.get(deployment_id) != due_at:
+            self._due[deployment_id] = due_at
+            heapq.heappush(self._heap, (due_at, deployment_id))
+
+    def earliest(self) -> datetime | None:
+        """When the next deployment is due."""
+        while self._heap:
+            due_at, deployment_id = self._heap[0]
+            if self._due.get(deployment_id) == due_at:
+                return due_at
+            # Left over from before the deployment was put anew.
+            heapq.heappop(self._heap)
+        return None
+
+    def take(self, now: datetime, limit: int, *, skip: Container[UUID]) -> list[UUID]:
+        """Remove and give at most ``limit`` deployments that are due, longest due first; those in ``skip`` wait.
+
+        Who is skipped leaves the queue too: it is put again by whoever keeps it busy.
+        """
+        taken: list[UUID] = []
+        while len(taken) < limit and (due_at := self.earliest()) is not None and due_at <= now:
+            _, deployment_id = heapq.heappop(self._heap)
+            del self._due[deployment_id]
+            if deployment_id not in skip:
+                taken.append(deployment_id)
+        return taken
+
+    def clear(self) -> None:
+        """Forget everybody."""
+        self._due.clear()
+        self._heap.clear()

@@ -1,0 +1,77 @@
+"""Takes records from Kafka: understands them, hands them to the decider in order, and keeps each partition's place."""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import groupby
+
+from handlers.decider import Decider
+from handlers.ownership import Ownership
+from handlers.ports import EventLog, Position, PositionConflict, PositionMove
+from handlers.records import PartitionId, ReceivedRecord, RecordParser
+from handlers.submission import RecordItem, Submission
+
+
+class Intake:
+    """Handles what the consumer reads; the log, not Kafka, knows how far the partitions were read."""
+
+    def __init__(
+        self,
+        event_log: EventLog,
+        decider: Decider,
+        ownership: Ownership,
+        parse: RecordParser,
+        *,
+        batch_size: int = 200,
+    ) -> None:
+        self._log = event_log
+        self._decider = decider
+        self._ownership = ownership
+        self._parse = parse
+        self._batch_size = batch_size
+        self._next: dict[PartitionId, int | None] = {}
+
+    async def assigned(self, origins: Collection[PartitionId]) -> Mapping[PartitionId, Position | None]:
+        """Begin with these partitions where the log says; whatever was in memory may be stale."""
+        self._decider.forget()
+        stored = await self._log.positions(origins)
+        places = {origin: stored.get(origin) for origin in origins}
+        self._next |= {origin: place.next if place else None for origin, place in places.items()}
+        self._ownership.gain(origins)
+        return places
+
+    async def revoked(self, origins: Collection[PartitionId]) -> None:
+        """Let go of these partitions and of what was in memory for them."""
+        for origin in origins:
+            self._next.pop(origin, None)
+        self._ownership.lose(origins)
+        self._decider.forget()
+
+    async def handle(self, records: Sequence[ReceivedRecord]) -> None:
+        """Have the records' effects committed. Raises :class:`PositionConflict` where somebody else has read them."""
+        submissions = [self._submission(some) for some in self._chunks(records)]
+        results = await asyncio.gather(*map(self._decider.submit, submissions), return_exceptions=True)
+        lost: set[PartitionId] = set()
+        for result in results:
+            if isinstance(result, PositionConflict):
+                lost |= result.origins
+            elif isinstance(result, BaseException):
+                raise result
+        if lost:
+            raise PositionConflict(lost)
+
+    def _chunks(self, records: Sequence[ReceivedRecord]) -> Iterable[Sequence[ReceivedRecord]]:
+        for origin, group in groupby(records, key=lambda record: record.origin):
+            if origin not in self._next:
+                continue
+            mine = list(group)
+            for start in range(0, len(mine), self._batch_size):
+                yield mine[start : start + self._batch_size]
+
+    def _submission(self, records: Sequence[ReceivedRecord]) -> Submission:
+        last = records[-1]
+        expected = self._next[last.origin]
+        following = last.offset + 1
+        self._next[last.origin] = following
+        move = PositionMove(origin=last.origin, expected=expected, next=following, digest=last.digest)
+        items = [RecordItem(record, self._parse(record)) for record in records]
+        return Submission(items, [move], asyncio.get_running_loop().create_future())

@@ -1,0 +1,226 @@
+"""Turns state into work: finds who is due, hands them in bounded batches to the executor, and looks again after."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from domain.chunks import chunks
+from domain.deployment import Deployment, Lifecycle
+from domain.limits import DecisionLimits
+from domain.operations import Operation
+from domain.work import next_work
+from handlers.backoff import Backoff
+from handlers.decider import Commit, Decider
+from handlers.due_queue import DueQueue
+from handlers.ownership import Ownership
+from handlers.ports import EventLog, LogUnavailable
+from handlers.reconciliation import Reconciliation
+from handlers.samples import SampleStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcilerLimits:
+    """Bounds of the reconciler.
+
+    ``batch_size``: most deployments handed to one run of an operation (count); ``batches``: most runs of one operation
+    at a time (count); ``dispatch_size``: most deployments looked at in one go (count); ``poll_seconds``: how often the
+    log is asked who is due, as a safety net; ``stuck_backoff``: how long to leave a deployment alone whose work changes
+    nothing.
+    """
+
+    batch_size: int = 100
+    batches: int = 4
+    dispatch_size: int = 5_000
+    poll_seconds: float = 30.0
+    stuck_backoff: Backoff = field(default_factory=lambda: Backoff(base=0.1, cap=60.0))
+
+
+class Reconciler:
+    """Keeps at most one operation at a time under way for a deployment.
+
+    Nothing here is durable: who is due is derived from the log's ``due_work`` and from each committed state.
+    """
+
+    def __init__(
+        self,
+        event_log: EventLog,
+        decider: Decider,
+        reconciliation: Reconciliation,
+        ownership: Ownership,
+        samples: SampleStore,
+        *,
+        clock: Callable[[], datetime],
+        decision_limits: DecisionLimits,
+        limits: ReconcilerLimits = ReconcilerLimits(),
+    ) -> None:
+        self._log = event_log
+        self._decider = decider
+        self._reconciliation = reconciliation
+        self._ownership = ownership
+        self._samples = samples
+        self._clock = clock
+        self._decision_limits = decision_limits
+        self._limits = limits
+        self._queue = DueQueue()
+        self._unevaluated: set[UUID] = set()
+        self._busy: dict[UUID, asyncio.Task[None]] = {}
+        self._stuck: dict[UUID, int] = {}
+        self._slots = {operation: asyncio.Semaphore(limits.batches) for operation in Operation}
+        self._wake = asyncio.Event()
+        decider.listen(self.committed)
+
+    def committed(self, commit: Commit) -> None:
+        """Take note of what is due now, and of samples that rules are to be held against."""
+        for state in commit.states:
+            if state.id not in self._busy and self._ownership.owns(state.id):
+                self._schedule(state)
+            if state.lifecycle is Lifecycle.DESTROYED:
+                self._samples.forget(state.id)
+        for record in commit.samples:
+            if self._samples.add(record.report) and self._ownership.owns(record.report.deployment_id):
+                self._unevaluated.add(record.report.deployment_id)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Reconcile until cancelled; then operations under way are cancelled too."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow_ownership())
+            while True:
+                self._wake.clear()
+                await self._dispatch(group)
+                await self._sleep()
+
+    async def _follow_ownership(self) -> None:
+        """Ask the log who is due soon: whenever partitions come or go, and every now and then."""
+        while True:
+            self._ownership.changed.clear()
+            try:
+                await self._look_up_due()
+            except LogUnavailable as error:
+                log.warning("Cannot ask who is due: %s", error)
+            try:
+                async with asyncio.timeout(self._limits.poll_seconds):
+                    await self._ownership.changed.wait()
+                self._give_up_lost()
+            except TimeoutError:
+                continue
+
+    async def _look_up_due(self) -> None:
+        ownership = self._ownership
+        until = self._clock() + timedelta(seconds=2 * self._limits.poll_seconds)
+        due = await self._log.due_work(partitions=ownership.partitions, of=ownership.count, until=until)
+        for work in due:
+            if work.deployment_id not in self._busy and work.deployment_id not in self._stuck:
+                self._queue.put(work.deployment_id, work.due_at)
+        self._wake.set()
+
+    def _give_up_lost(self) -> None:
+        """Cancel what is under way for deployments that somebody else decides for now."""
+        self._queue.clear()
+        self._stuck.clear()
+        for deployment_id, task in list(self._busy.items()):
+            if not self._ownership.owns(deployment_id):
+                task.cancel()
+
+    async def _sleep(self) -> None:
+        """Wait for news or for the next one to be due; never for long, as the clock may be set meanwhile."""
+        earliest = self._queue.earliest()
+        delay = self._limits.poll_seconds
+        if earliest is not None:
+            delay = min(delay, max(0.0, (earliest - self._clock()).total_seconds()))
+        try:
+            async with asyncio.timeout(delay):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _dispatch(self, group: asyncio.TaskGroup) -> None:
+        """Start a run of each operation that somebody is due for."""
+        now = self._clock()
+        due = self._queue.take(now, self._limits.dispatch_size, skip=self._busy)
+        evaluate = self._unevaluated - self._busy.keys()
+        self._unevaluated -= evaluate
+        ids = [key for key in evaluate.union(due) if self._ownership.owns(key)]
+        planned: dict[Operation, list[UUID]] = {}
+        for state in (await self._load(ids)).values():
+            operation = self._plan(state, now, evaluate=state.id in evaluate)
+            if operation is None:
+                self._schedule(state)
+            else:
+                planned.setdefault(operation, []).append(state.id)
+        for operation, some in planned.items():
+            for batch in chunks(some, self._limits.batch_size):
+                task = group.create_task(self._run(operation, batch))
+                self._busy.update(dict.fromkeys(batch, task))
+
+    def _plan(self, state: Deployment, now: datetime, *, evaluate: bool) -> Operation | None:
+        work = next_work(state, self._decision_limits)
+        if work is not None and work.due_at <= now:
+            if evaluate:
+                self._unevaluated.add(state.id)
+            return work.operation
+        return Operation.CALCULATE if evaluate and _may_evaluate(state, now) else None
+
+    async def _run(self, operation: Operation, ids: Sequence[UUID]) -> None:
+        finished = False
+        try:
+            async with self._slots[operation]:
+                before = await self._load(ids)
+                try:
+                    await self._reconciliation.run(operation, list(before.values()))
+                except Exception:
+                    # The outermost loop of background work: a defect in one round must not end all of them.
+                    log.exception("Operation %s failed for %d deployments", operation, len(ids))
+                after = await self._load(ids)
+            finished = True
+        finally:
+            for key in ids:
+                self._busy.pop(key, None)
+                if not finished:
+                    self._queue.put(key, self._clock())
+            self._wake.set()
+        for key, state in after.items():
+            self._look_again(state, before.get(key))
+
+    async def _load(self, ids: Collection[UUID]) -> Mapping[UUID, Deployment]:
+        attempt = 0
+        while True:
+            try:
+                return await self._decider.load(ids)
+            except LogUnavailable as error:
+                attempt += 1
+                log.warning("Cannot load deployments: %s", error)
+                await asyncio.sleep(self._limits.stuck_backoff.delay(attempt, 0.0))
+
+    def _look_again(self, state: Deployment, before: Deployment | None) -> None:
+        """See what comes next. Work that changed nothing is not repeated at once: what keeps it back may pass."""
+        work = next_work(state, self._decision_limits)
+        now = self._clock()
+        if work is None or work.due_at > now or before is None or before.version != state.version:
+            self._stuck.pop(state.id, None)
+            self._schedule(state)
+            return
+        attempts = self._stuck.get(state.id, 0) + 1
+        self._stuck[state.id] = attempts
+        delay = self._limits.stuck_backoff.delay(attempts, 0.0)
+        self._queue.put(state.id, now + timedelta(seconds=delay))
+
+    def _schedule(self, state: Deployment) -> None:
+        work = next_work(state, self._decision_limits)
+        self._queue.put(state.id, work.due_at if work else None)
+
+
+def _may_evaluate(state: Deployment, now: datetime) -> bool:
+    """Rules count only where there are replicas to scale, nobody holds their number, and no failure asks to wait."""
+    failure = state.failures.get(Operation.CALCULATE)
+    return (
+        state.lifecycle in {Lifecycle.SCALING, Lifecycle.READY}
+        and bool(state.scaling_policy.rules)
+        and state.override is None
+        and (failure is None or failure.next_attempt_at <= now)
+    )

@@ -1,0 +1,178 @@
+"""One round of one operation: what must be announced before it, and what its results mean as commands."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import random
+from typing import assert_never
+
+from domain import commands as c
+from domain.deployment import Deployment
+from domain.errors import RejectionCode
+from domain.failures import FailureKind
+from domain.limits import DecisionLimits
+from domain.operations import Operation
+from handlers.backoff import Backoff
+from handlers.decider import Decider
+from handlers.deployment_repository import ScalingGroupProxyTarget
+from handlers.executor import DeploymentExecutor
+from handlers.results import DeploymentExecutionError
+
+#: The code of a failure for want of an app proxy.
+PROXY_TARGET_MISSING = "proxy-target-missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """When a failed operation is tried again; all times in seconds.
+
+    ``permanent_after`` is for failures that trying again does not mend: only a change of state or of settings does,
+    and to be sure a slow look.
+    """
+
+    backoff: Backoff = field(default_factory=Backoff)
+    permanent_after: float = 600.0
+
+    def next_attempt(self, kind: FailureKind, attempt: int, now: datetime) -> datetime:
+        """The moment of the try after the ``attempt``-th failure in a row (from 1)."""
+        permanent = kind is FailureKind.PERMANENT
+        delay = self.permanent_after if permanent else self.backoff.delay(attempt, random())  # noqa: S311 - jitter
+        return now + timedelta(seconds=delay)
+
+
+class Reconciliation:
+    """Runs operations of the executor and has their results recorded.
+
+    ``registration_seconds`` is the longest that a create call may take with all its waiting, ``settle_seconds`` how
+    much longer the proxy may act on it after that.
+    """
+
+    def __init__(
+        self,
+        executor: DeploymentExecutor,
+        decider: Decider,
+        proxy_targets: Mapping[str, ScalingGroupProxyTarget],
+        *,
+        clock: Callable[[], datetime],
+        decision_limits: DecisionLimits,
+        registration_seconds: float,
+        settle_seconds: float = 30.0,
+        retry: RetryPolicy = RetryPolicy(),
+    ) -> None:
+        self._executor = executor
+        self._decider = decider
+        self._proxy_targets = proxy_targets
+        self._clock = clock
+        self._limits = decision_limits
+        self._registration = timedelta(seconds=registration_seconds)
+        self._settle = timedelta(seconds=settle_seconds)
+        self._retry = retry
+
+    async def run(self, operation: Operation, deployments: Sequence[Deployment]) -> None:
+        """Do ``operation`` for the deployments and return when its results are committed."""
+        match operation:
+            case Operation.CHECK_PENDING:
+                commands = await self._check_pending(deployments)
+            case Operation.CHECK_READY:
+                commands = await self._check_ready(deployments)
+            case Operation.SCALE:
+                result = await self._executor.scale_deployment(deployments)
+                commands = self._failures(operation, result.errors)
+            case Operation.CALCULATE:
+                result = await self._executor.calculate_desired_replicas(deployments)
+                commands = self._failures(operation, result.errors)
+            case Operation.DESTROY:
+                commands = await self._destroy(deployments)
+            case Operation.EVICT:
+                since = self._clock() - timedelta(seconds=self._limits.evict_unhealthy_after)
+                commands = [c.EvictRoutes(deployment_id=d.id, unhealthy_since=since) for d in deployments]
+            case Operation.EXPIRE_OVERRIDE:
+                commands = [c.ExpireReplicaOverride(deployment_id=d.id) for d in deployments]
+            case _:
+                assert_never(operation)
+        await self._decider.execute(commands, operation)
+
+    async def _check_pending(self, deployments: Sequence[Deployment]) -> Sequence[c.AnyCommand]:
+        """Commit the announcement of each create call before it is made, so that no destruction overlooks it."""
+        reachable = [d for d in deployments if self._has_proxy(d)]
+        missing = [self._proxy_missing(d, Operation.CHECK_PENDING) for d in deployments if not self._has_proxy(d)]
+        deadline = self._clock() + self._registration
+        announcements = [
+            c.StartEndpointRegistration(deployment_id=d.id, deadline=deadline, settles_at=deadline + self._settle)
+            for d in reachable
+        ]
+        decided = await self._decider.execute(announcements, Operation.CHECK_PENDING)
+        announced = [a.state for a in decided if a.rejection is None and a.state is not None]
+        result = await self._executor.check_pending_deployments(announced)
+        # The settings may have lost a proxy between the announcement and the call.
+        missing += [self._proxy_missing(d, Operation.CHECK_PENDING) for d in result.skipped]
+        return [*missing, *self._failures(Operation.CHECK_PENDING, result.errors)]
+
+    async def _check_ready(self, deployments: Sequence[Deployment]) -> Sequence[c.AnyCommand]:
+        result = await self._executor.check_ready_deployments_that_need_scaling(deployments)
+        ready = [c.RecordReady(deployment_id=d.id) for d in result.successes]
+        mismatched = [
+            c.RecordReplicaCountMismatch(
+                deployment_id=error.deployment_info.id,
+                expected=error.deployment_info.target_replica_count,
+                actual=error.deployment_info.active_count,
+            )
+            for error in result.errors
+        ]
+        return [*ready, *mismatched]
+
+    async def _destroy(self, deployments: Sequence[Deployment]) -> Sequence[c.AnyCommand]:
+        sent_at = self._clock()
+        result = await self._executor.destroy_deployment(deployments)
+        commands: list[c.AnyCommand] = []
+        for deployment in result.successes:
+            if not deployment.endpoint.may_exist:
+                continue
+            if self._has_proxy(deployment):
+                commands.append(c.RecordEndpointUnregistered(deployment_id=deployment.id, sent_at=sent_at))
+            else:
+                commands.append(self._proxy_missing(deployment, Operation.DESTROY))
+        return [*commands, *self._failures(Operation.DESTROY, result.errors)]
+
+    def _has_proxy(self, deployment: Deployment) -> bool:
+        return self._proxy_targets.get(deployment.resource_group) is not None
+
+    def _proxy_missing(self, deployment: Deployment, operation: Operation) -> c.AnyCommand:
+        return self._failure(
+            deployment,
+            operation,
+            code=PROXY_TARGET_MISSING,
+            reason=f"scaling group {deployment.resource_group!r} has no app proxy",
+            detail="",
+            kind=FailureKind.PERMANENT,
+        )
+
+    def _failures(self, operation: Operation, errors: Sequence[DeploymentExecutionError]) -> list[c.AnyCommand]:
+        """What changed meanwhile is no failure: the deployment is due again by its new state."""
+        return [
+            self._failure(
+                error.deployment_info,
+                operation,
+                code=error.code,
+                reason=error.reason,
+                detail=error.error_detail,
+                kind=error.kind,
+            )
+            for error in errors
+            if error.code != RejectionCode.CHANGED_MEANWHILE
+        ]
+
+    def _failure(
+        self, deployment: Deployment, operation: Operation, *, code: str, reason: str, detail: str, kind: FailureKind
+    ) -> c.AnyCommand:
+        before = deployment.failures.get(operation)
+        attempt = 1 if before is None else before.attempts + 1
+        return c.RecordOperationFailure(
+            deployment_id=deployment.id,
+            operation=operation,
+            code=code,
+            reason=reason[:2000],
+            detail=detail[:2000],
+            kind=kind,
+            next_attempt_at=self._retry.next_attempt(kind, attempt, self._clock()),
+        )

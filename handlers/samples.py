@@ -1,0 +1,49 @@
+"""The newest metric samples in memory, as scaling rules want them."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from domain.autoscaling.rules import MetricSource
+from domain.autoscaling.samples import MetricSample, MetricsReport
+
+_Series = tuple[MetricSource, str, UUID | None]
+
+
+class SampleStore:
+    """Keeps the newest sample of each series (source, metric, route) of each deployment.
+
+    ``deployments`` and ``series`` bound how many deployments, and series of each, are kept (count); beyond them those
+    that were heard of least recently go.
+    """
+
+    def __init__(self, *, deployments: int = 100_000, series: int = 10_000) -> None:
+        self._deployments = deployments
+        self._series = series
+        self._samples: dict[UUID, dict[_Series, MetricSample]] = {}
+
+    def add(self, report: MetricsReport) -> bool:
+        """Take over what is newer than what is known; tells whether anything was."""
+        known = self._samples.pop(report.deployment_id, {})
+        self._samples[report.deployment_id] = known
+        if len(self._samples) > self._deployments:
+            del self._samples[next(iter(self._samples))]
+        news = False
+        for sample in report.samples:
+            series = (sample.source, sample.metric, sample.route_id)
+            before = known.get(series)
+            if before is not None and before.at >= sample.at:
+                continue
+            known.pop(series, None)
+            known[series] = sample
+            news = True
+            if len(known) > self._series:
+                del known[next(iter(known))]
+        return news
+
+    def of(self, deployment_id: UUID) -> Sequence[MetricSample]:
+        """The newest samples of the deployment, one a series."""
+        return list(self._samples.get(deployment_id, {}).values())
+
+    def forget(self, deployment_id: UUID) -> None:
+        """Drop what is known of a deployment that is gone."""
+        self._samples.pop(deployment_id, None)
