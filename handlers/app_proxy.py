@@ -46,9 +46,9 @@ class ClientSession(Protocol):
 
 
 class ClientPool(Protocol):
-    """Where sessions come from: one for each proxy address, kept for as long as the pool lives."""
+    """Where the session for calls to app proxies comes from."""
 
-    def load_client_session(self, address: str) -> ClientSession: ...
+    def load_client_session(self) -> ClientSession: ...
 
 
 class AppProxyClient:

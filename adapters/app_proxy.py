@@ -1,0 +1,150 @@
+"""The HTTP session to app proxies, on httpx."""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from handlers.app_proxy import DEFAULT_TIMEOUT_SECONDS, ClientSession
+from handlers.app_proxy_errors import (
+    AnswerNotUnderstood,
+    AppProxyError,
+    ConnectionBroken,
+    ProxyTargetInvalid,
+    ProxyTimedOut,
+    ProxyUnreachable,
+)
+
+#: Most characters of httpx's own words in an error message.
+_MAX_REPEATED = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpxClientPoolLimits:
+    """Limits of the pool.
+
+    ``max_connections`` (count, to all proxies together) should not be below the calls that are allowed at a time;
+    ``keepalive_seconds`` is how
+    long an idle connection is kept; ``connect_timeout_seconds`` bounds making a connection, apart from the call's own
+    timeout; ``max_body_bytes`` is the most that is read of an answer.
+    """
+
+    max_connections: int = 256
+    keepalive_seconds: float = 30.0
+    connect_timeout_seconds: float = 5.0
+    max_body_bytes: int = 64 * 1024
+
+
+class HttpxClientPool:
+    """Keeps one session for the calls to all app proxies, until :meth:`close`.
+
+    It follows no redirects and takes no proxy or credentials from the environment.
+
+    Args:
+        limits: Of its connections and of the answers.
+        ca_file: The certificates (PEM) that https proxies are checked against; without it, the well-known ones.
+
+    Raises:
+        OSError: ``ca_file`` cannot be read (:class:`ssl.SSLError`, a subclass, if it holds no certificate).
+    """
+
+    def __init__(self, limits: HttpxClientPoolLimits | None = None, *, ca_file: Path | None = None) -> None:
+        ssl_context = (
+            httpx.create_ssl_context(trust_env=False)
+            if ca_file is None
+            else ssl.create_default_context(cafile=str(ca_file))
+        )
+        self._session = _HttpxSession(limits or HttpxClientPoolLimits(), ssl_context)
+        self._closed = False
+
+    def load_client_session(self) -> ClientSession:
+        """Give the session; connections are kept apart by address inside.
+
+        Raises:
+            RuntimeError: The pool is closed.
+        """
+        if self._closed:
+            raise RuntimeError("the client pool is closed")
+        return self._session
+
+    async def close(self) -> None:
+        """Close the session; calls under way fail. Closing again does nothing."""
+        self._closed = True
+        await self._session.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status_code: int
+    content: bytes = field(repr=False)  # may repeat the token
+
+
+class _HttpxSession:
+    """A :class:`~handlers.app_proxy.ClientSession` that bounds the answer and speaks Routekeeper's errors."""
+
+    def __init__(self, limits: HttpxClientPoolLimits, ssl_context: ssl.SSLContext) -> None:
+        self._limits = limits
+        self._client = httpx.AsyncClient(
+            verify=ssl_context,
+            limits=httpx.Limits(
+                max_connections=limits.max_connections,
+                max_keepalive_connections=limits.max_connections,
+                keepalive_expiry=limits.keepalive_seconds,
+            ),
+            # A compressed answer could unpack to any size before the cap sees it.
+            headers={"Accept-Encoding": "identity"},
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        json: Any = None,  # noqa: ANN401 - whatever JSON can express
+        timeout: float | None = None,  # noqa: ASYNC109 - the name and place it has in httpx
+    ) -> _Answer:
+        seconds = DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout
+        # Below the caller's own deadline, which would make "not connected" an unknown outcome.
+        connect = min(self._limits.connect_timeout_seconds, seconds / 2)
+        phases = httpx.Timeout(seconds, connect=connect, pool=connect)
+        try:
+            async with self._client.stream(method, url, headers=headers, json=json, timeout=phases) as response:
+                return _Answer(response.status_code, await self._body_of(response))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            # Without its cause: httpx's frames hold the headers, and with them the token.
+            raise _translated(error, f"{method} {url}") from None
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _body_of(self, response: httpx.Response) -> bytes:
+        """Read up to ``max_body_bytes``; of an answer other than success, the beginning will do."""
+        most = self._limits.max_body_bytes
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > most:
+                if response.is_success:
+                    what = f"{response.request.method} {response.request.url}"
+                    raise AnswerNotUnderstood(f"{what}: answered {response.status_code} with over {most} bytes")
+                break
+        return bytes(body[:most])
+
+
+def _translated(error: httpx.HTTPError | httpx.InvalidURL, operation: str) -> AppProxyError:
+    words = f"{operation}: {type(error).__name__} {error}".rstrip()[: len(operation) + _MAX_REPEATED]
+    match error:
+        case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout():
+            return ProxyUnreachable(words)
+        case httpx.TimeoutException():
+            return ProxyTimedOut(words)
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+            return ProxyTargetInvalid(words)
+        case _:
+            return ConnectionBroken(words)
