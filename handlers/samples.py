@@ -1,6 +1,7 @@
 """The newest metric samples in memory, as scaling rules want them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from domain.autoscaling.rules import MetricSource
@@ -9,23 +10,26 @@ from domain.autoscaling.samples import MetricSample, MetricsReport
 _Series = tuple[MetricSource, str, UUID | None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleStoreLimits:
+    """How many deployments, and series of each, are kept (count); beyond that the least recently heard of go."""
+
+    deployments: int = 100_000
+    series: int = 10_000
+
+
 class SampleStore:
-    """Keeps the newest sample of each series (source, metric, route) of each deployment.
+    """Keeps the newest sample of each series (source, metric, route) of each deployment."""
 
-    ``deployments`` and ``series`` bound how many deployments, and series of each, are kept (count); beyond them those
-    that were heard of least recently go.
-    """
-
-    def __init__(self, *, deployments: int = 100_000, series: int = 10_000) -> None:
-        self._deployments = deployments
-        self._series = series
+    def __init__(self, limits: SampleStoreLimits = SampleStoreLimits()) -> None:
+        self._limits = limits
         self._samples: dict[UUID, dict[_Series, MetricSample]] = {}
 
     def add(self, report: MetricsReport) -> bool:
         """Take over what is newer than what is known; tells whether anything was."""
         known = self._samples.pop(report.deployment_id, {})
         self._samples[report.deployment_id] = known
-        if len(self._samples) > self._deployments:
+        if len(self._samples) > self._limits.deployments:
             del self._samples[next(iter(self._samples))]
         news = False
         for sample in report.samples:
@@ -36,7 +40,7 @@ class SampleStore:
             known.pop(series, None)
             known[series] = sample
             news = True
-            if len(known) > self._series:
+            if len(known) > self._limits.series:
                 del known[next(iter(known))]
         return news
 

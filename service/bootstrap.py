@@ -1,0 +1,101 @@
+"""The one place where parts are put together; tests call it with other parts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from adapters.event_store.repository import EventSourcedDeploymentRepository
+from adapters.kafka.envelope import RecordLimits, parse_record
+from adapters.kafka.partitioner import partition_hash
+from domain.decide import NewId
+from handlers.app_proxy import ClientPool
+from handlers.decider import Decider
+from handlers.deployment_repository import ScalingGroupProxyTarget
+from handlers.draft import DecisionContext
+from handlers.executor import DeploymentExecutor
+from handlers.intake import Intake
+from handlers.ownership import Ownership
+from handlers.ports import DeadLetters, EventLog
+from handlers.proxy_calls import ProxyCalls
+from handlers.reconciler import Reconciler
+from handlers.reconciliation import Reconciliation
+from handlers.records import ParsedRecord, ReceivedRecord
+from handlers.samples import SampleStore
+from service.settings import KafkaSettings, Settings
+
+
+def utc_now() -> datetime:
+    """The time now, by the machine's clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPlane:
+    """The parts that decide and act, ready to run; what reads Kafka, and what follows the log, stands around them."""
+
+    ownership: Ownership
+    decider: Decider
+    intake: Intake
+    repository: EventSourcedDeploymentRepository
+    executor: DeploymentExecutor
+    reconciler: Reconciler
+    proxy_calls: ProxyCalls
+
+
+def assemble(
+    settings: Settings,
+    *,
+    event_log: EventLog,
+    dead_letters: DeadLetters,
+    client_pool: ClientPool,
+    proxy_targets: Mapping[str, ScalingGroupProxyTarget],
+    partitions: int,
+    clock: Callable[[], datetime] = utc_now,
+    new_id: NewId = uuid4,
+    place: Callable[[UUID], int] = partition_hash,
+) -> ControlPlane:
+    """Put the control plane together; ``partitions`` (count) is how many the commands topic has."""
+    ownership = Ownership(settings.kafka.topics.commands, partitions, place)
+    context = DecisionContext(limits=settings.decisions, new_id=new_id, partition_hash=place)
+    decider = Decider(event_log, dead_letters, context, ownership=ownership, clock=clock, limits=settings.decider)
+    samples = SampleStore(settings.samples)
+    repository = EventSourcedDeploymentRepository(decider, proxy_targets, samples, clock=clock)
+    proxy_calls = ProxyCalls(settings.proxy.limits)
+    timeout = settings.proxy.call_timeout_seconds
+    executor = DeploymentExecutor(repository, client_pool, proxy_calls=proxy_calls, proxy_timeout_seconds=timeout)
+    reconciliation = Reconciliation(
+        executor,
+        decider,
+        proxy_targets,
+        clock=clock,
+        decision_limits=settings.decisions,
+        registration_seconds=settings.proxy.limits.ends_within(timeout),
+        settle_seconds=settings.proxy.settle_seconds,
+        retry=settings.retry,
+    )
+    reconciler = Reconciler(
+        event_log,
+        decider,
+        reconciliation,
+        ownership,
+        samples,
+        clock=clock,
+        decision_limits=settings.decisions,
+        limits=settings.reconciler,
+    )
+    batch_size = settings.decider.batch_size
+    return ControlPlane(
+        ownership=ownership,
+        decider=decider,
+        intake=Intake(event_log, decider, ownership, _parser(settings.kafka), batch_size=batch_size),
+        repository=repository,
+        executor=executor,
+        reconciler=reconciler,
+        proxy_calls=proxy_calls,
+    )
+
+
+def _parser(kafka: KafkaSettings) -> Callable[[ReceivedRecord], ParsedRecord]:
+    limits = RecordLimits(max_bytes=kafka.record_bytes, max_depth=kafka.record_depth)
+    return lambda record: parse_record(record, limits)

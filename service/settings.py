@@ -1,0 +1,135 @@
+"""Every setting in one model: from environment variables ``ROUTEKEEPER_…``, nested names joined by ``__``.
+
+``ROUTEKEEPER_KAFKA__BOOTSTRAP_SERVERS=broker:9092`` sets ``kafka.bootstrap_servers``. Nothing needs to be set: without
+a broker's address an embedded broker is used, without a database SQLite files in the data folder.
+"""
+
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from adapters.app_proxy import HttpxClientPoolLimits
+from adapters.kafka.topics import Topics
+from domain.errors import RoutekeeperError
+from domain.limits import DecisionLimits
+from handlers.decider import DeciderLimits
+from handlers.proxy_calls import ProxyCallLimits
+from handlers.reconciler import ReconcilerLimits
+from handlers.reconciliation import RetryPolicy
+from handlers.samples import SampleStoreLimits
+
+_Seconds = Annotated[float, Field(gt=0, le=86_400)]
+_Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaSettings:
+    """How to reach Kafka and how much to read at once.
+
+    ``bootstrap_servers``: ``host:port``, several separated by commas (unset: an embedded broker). ``epoch``: the
+    incarnation of the topics; another one after they were made anew. ``instance_id``: names this worker to the
+    consumer group, so that it gets its partitions back after a restart. ``fetch_records`` (count) and
+    ``fetch_wait_seconds`` bound a fetch; ``record_bytes`` and ``record_depth`` (levels) what a record may hold.
+    """
+
+    bootstrap_servers: str | None = None
+    group_id: str = "routekeeper"
+    instance_id: str = field(default_factory=socket.gethostname)
+    epoch: str = "1"
+    session_timeout_seconds: _Seconds = 10.0
+    fetch_records: _Count = 500
+    fetch_wait_seconds: _Seconds = 0.5
+    record_bytes: _Count = 1024 * 1024
+    record_depth: _Count = 32
+    topics: Topics = field(default_factory=Topics)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxySettings:
+    """How app proxies are called; times in seconds.
+
+    ``call_timeout_seconds`` should stay above the 15 seconds after which a proxy gives up on its own worker.
+    ``settle_seconds`` is how long after a call's deadline the proxy may still act on it.
+    """
+
+    call_timeout_seconds: _Seconds = 20.0
+    settle_seconds: _Seconds = 30.0
+    ca_file: Path | None = None
+    limits: ProxyCallLimits = field(default_factory=ProxyCallLimits)
+    connections: HttpxClientPoolLimits = field(default_factory=HttpxClientPoolLimits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectionSettings:
+    """How the views follow the log: events a batch (count), rows kept in memory (count), poll interval (seconds)."""
+
+    batch_size: _Count = 500
+    cached_rows: _Count = 50_000
+    poll_seconds: _Seconds = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherSettings:
+    """How the log is published: events a batch (count), and the poll interval (seconds)."""
+
+    batch_size: _Count = 500
+    poll_seconds: _Seconds = 0.5
+
+
+class Settings(BaseSettings):
+    """Everything that can be set.
+
+    ``data_dir``: where the embedded parts keep their files. ``proxy_targets_file``: which app proxy serves which
+    scaling group (YAML). ``stop_grace_seconds``: how long a worker may take to finish what is under way.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="ROUTEKEEPER_", env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    data_dir: Path = Path(".routekeeper")
+    proxy_targets_file: Path | None = None
+    stop_grace_seconds: _Seconds = 20.0
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    proxy: ProxySettings = Field(default_factory=ProxySettings)
+    decisions: DecisionLimits = Field(default_factory=DecisionLimits)
+    decider: DeciderLimits = Field(default_factory=DeciderLimits)
+    reconciler: ReconcilerLimits = Field(default_factory=ReconcilerLimits)
+    retry: RetryPolicy = Field(default_factory=RetryPolicy)
+    samples: SampleStoreLimits = Field(default_factory=SampleStoreLimits)
+    projections: ProjectionSettings = Field(default_factory=ProjectionSettings)
+    publisher: PublisherSettings = Field(default_factory=PublisherSettings)
+
+    @property
+    def log_file(self) -> Path:
+        """The SQLite file of the event log."""
+        return self.data_dir / "events.db"
+
+    @property
+    def views_url(self) -> str:
+        """The database of the views, which may be deleted at any time and is built anew from the log."""
+        return f"sqlite:///{self.data_dir / 'views.db'}"
+
+
+class SettingsInvalid(RoutekeeperError):
+    """A setting cannot be used; the message names each with its value."""
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment. Raises :class:`SettingsInvalid`."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsInvalid("\n".join(_complaints(error))) from None
+
+
+def _complaints(error: ValidationError) -> list[str]:
+    prefix = Settings.model_config["env_prefix"]
+    return [
+        f"{prefix}{'__'.join(map(str, problem['loc'])).upper()}: {problem['msg']} (it is {problem['input']!r:.80})"
+        for problem in error.errors()
+    ]
