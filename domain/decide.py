@@ -33,12 +33,18 @@ def decide(
     applied; then nothing has happened.
     """
     events = _decide(state, command, now=now, ids=ids, limits=limits)
-    if not events:
+    if not events or not _may_complete_destruction(state, command):
         return events
     return [*events, *destruction.completed(replay(events, state), now)]
 
 
-def _decide(  # noqa: PLR0911 - one return per command
+def _may_complete_destruction(state: Deployment | None, command: c.AnyCommand) -> bool:
+    if isinstance(command, c.DestroyDeployment):
+        return True
+    return state is not None and state.lifecycle is Lifecycle.DESTROYING
+
+
+def _decide(
     state: Deployment | None, command: c.AnyCommand, *, now: datetime, ids: NewId, limits: DecisionLimits
 ) -> Sequence[e.DeploymentEvent]:
     if isinstance(command, c.CreateDeployment):
@@ -65,7 +71,7 @@ def _decide(  # noqa: PLR0911 - one return per command
             return _decide_unless_ending(state, command, now=now, ids=ids)
 
 
-def _decide_unless_ending(  # noqa: PLR0911 - one return per command
+def _decide_unless_ending(
     state: Deployment,
     command: c.SetTargetRevision
     | c.SetReplicaCount
@@ -101,7 +107,7 @@ def _decide_unless_ending(  # noqa: PLR0911 - one return per command
         case c.RecordDesiredReplicas():
             return replicas.record_desired(state, command, now)
         case c.RecordReplicaCountMismatch():
-            return lifecycle.mismatched(state, command, now)
+            return lifecycle.mismatched(state, now)
         case c.RecordReady():
             return lifecycle.ready(state, now)
         case c.ExpireReplicaOverride():

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 from uuid import UUID
 
 from domain.autoscaling.rules import ScalingPolicy
@@ -81,17 +80,13 @@ class Endpoint:
         return max(moments, default=None)
 
 
-_NO_ROUTES: Mapping[UUID, Route] = MappingProxyType({})
-_NO_FAILURES: Mapping[Operation, OperationFailure] = MappingProxyType({})
-_NEVER_FIRED: Mapping[str, datetime] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """The state of one deployment after ``version`` events; times are the events' own.
 
     ``routes`` holds the routes that are not over; ``rules_fired_at`` says when each scaling rule last changed the
-    number of replicas; ``start_failures`` counts routes in a row that failed to start.
+    number of replicas; ``start_failures`` counts routes in a row that failed to start; ``intent_version`` is the
+    version at which what is asked of the deployment last changed.
     """
 
     id: UUID
@@ -109,14 +104,15 @@ class Deployment:
     target_revision: Revision | None = None
     scaling_policy: ScalingPolicy = field(default_factory=ScalingPolicy)
     override: ReplicaOverride | None = None
-    routes: Mapping[UUID, Route] = _NO_ROUTES
+    routes: Mapping[UUID, Route] = field(default_factory=dict)
     endpoint: Endpoint = field(default_factory=Endpoint)
     last_scaled_at: datetime | None = None
-    rules_fired_at: Mapping[str, datetime] = _NEVER_FIRED
-    failures: Mapping[Operation, OperationFailure] = _NO_FAILURES
+    rules_fired_at: Mapping[str, datetime] = field(default_factory=dict)
+    failures: Mapping[Operation, OperationFailure] = field(default_factory=dict)
     start_failures: int = 0
     scale_out_not_before: datetime | None = None
     forced: bool = False
+    intent_version: int = 1
 
     @property
     def target_replica_count(self) -> int:

@@ -138,7 +138,7 @@ class ScaledOut(Event):
 
 
 class ScalingFailed(OperationFailed):
-    """Routes could not be added or taken away."""
+    """The replicas could not be counted, or routes could not be added or taken away."""
 
     name: ClassVar[str] = "deployment.scaling-failed.v1"
     operation: ClassVar[Operation] = Operation.SCALE

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 from domain import events as e
@@ -18,12 +18,25 @@ from domain.failures import FailureKind
 from domain.operations import Operation, OperationFailure
 from domain.routes import Route, RouteStatus
 
+#: Events that change what is asked of the deployment, as opposed to what was found out or done.
+_INTENTS: Final = (
+    e.TargetRevisionSet,
+    e.ReplicaCountSet,
+    e.ScalingPolicySet,
+    e.ReplicasOverridden,
+    e.ReplicaOverrideExpired,
+    e.DestructionRequested,
+)
+
 
 def evolve(state: Deployment | None, event: e.DeploymentEvent) -> Deployment:
     """Give the deployment after ``event``; ``state`` is ``None`` before the first one."""
     if state is None:
         return _created(event)
-    return replace(state, version=state.version + 1, **_changes(state, event))
+    changes = _changes(state, event)
+    if isinstance(event, _INTENTS):
+        changes["intent_version"] = state.version + 1
+    return replace(state, version=state.version + 1, **changes)
 
 
 def replay(events: Iterable[e.DeploymentEvent], state: Deployment | None = None) -> Deployment | None:
@@ -53,7 +66,7 @@ def _created(event: e.DeploymentEvent) -> Deployment:
     )
 
 
-def _changes(state: Deployment, event: e.DeploymentEvent) -> dict[str, Any]:  # noqa: PLR0911 - one return per event
+def _changes(state: Deployment, event: e.DeploymentEvent) -> dict[str, Any]:
     match event:
         case e.DeploymentCreated() | e.CommandHadNoEffect():
             return {}
@@ -64,7 +77,8 @@ def _changes(state: Deployment, event: e.DeploymentEvent) -> dict[str, Any]:  # 
         case e.ScalingPolicySet():
             kept = {rule.name for rule in event.policy.rules}
             fired = {name: at for name, at in state.rules_fired_at.items() if name in kept}
-            return {"scaling_policy": event.policy, "rules_fired_at": fired}
+            failures = _without(state, Operation.CALCULATE)
+            return {"scaling_policy": event.policy, "rules_fired_at": fired, "failures": failures}
         case e.ReplicasOverridden():
             override = ReplicaOverride(replica_count=event.replica_count, until=event.until)
             return {"override": override, "replica_spec": _desire(state, event.replica_count)}
@@ -79,12 +93,12 @@ def _changes(state: Deployment, event: e.DeploymentEvent) -> dict[str, Any]:  # 
         case e.RouteStatusReported():
             return _route_status_reported(state, event)
         case e.ReplicaCountMismatched():
-            return {"lifecycle": _lifecycle(state, Lifecycle.SCALING)}
+            return _counted(state, Lifecycle.SCALING)
         case e.DeploymentReady():
-            done = (Operation.CHECK_READY, Operation.SCALE)
-            return {"lifecycle": _lifecycle(state, Lifecycle.READY), "failures": _without(state, *done)}
+            return _counted(state, Lifecycle.READY)
         case e.DestructionRequested():
-            return {"lifecycle": Lifecycle.DESTROYING, "override": None, "forced": state.forced or event.force}
+            forced = state.forced or event.force
+            return {"lifecycle": Lifecycle.DESTROYING, "override": None, "forced": forced, "failures": {}}
         case e.DeploymentDestroyed():
             return {"lifecycle": Lifecycle.DESTROYED, "routes": {}, "failures": {}, "endpoint": Endpoint()}
         case e.EndpointRegistrationFailed() | e.EndpointUnregistrationFailed() | e.ScalingFailed():
@@ -103,14 +117,18 @@ def _lifecycle(state: Deployment, wanted: Lifecycle) -> Lifecycle:
     return state.lifecycle if state.lifecycle.is_ending else wanted
 
 
+def _counted(state: Deployment, wanted: Lifecycle) -> dict[str, Any]:
+    return {"lifecycle": _lifecycle(state, wanted), "failures": _without(state, Operation.SCALE)}
+
+
 def _desire(state: Deployment, desired: int | None) -> ReplicaSpec:
     return replace(state.replica_spec, desired_replica_count=desired)
 
 
-def _without(state: Deployment, *operations: Operation) -> Mapping[Operation, OperationFailure]:
-    if not state.failures:
+def _without(state: Deployment, operation: Operation) -> Mapping[Operation, OperationFailure]:
+    if operation not in state.failures:
         return state.failures
-    return {op: failure for op, failure in state.failures.items() if op not in operations}
+    return {other: failure for other, failure in state.failures.items() if other is not operation}
 
 
 def _desired_replicas_calculated(state: Deployment, event: e.DesiredReplicasCalculated) -> dict[str, Any]:
@@ -165,7 +183,8 @@ def _route_status_reported(state: Deployment, event: e.RouteStatusReported) -> d
         if change.status.is_terminal:
             routes.pop(change.route_id, None)
         elif route := routes.get(change.route_id):
-            routes[change.route_id] = replace(route, status=change.status, status_since=event.at)
+            ratio = route.traffic_ratio if change.status.is_active else 0.0
+            routes[change.route_id] = replace(route, status=change.status, traffic_ratio=ratio, status_since=event.at)
     return {
         "routes": routes,
         "start_failures": event.start_failures,
@@ -185,10 +204,16 @@ def _operation_failed(state: Deployment, event: e.OperationFailed) -> dict[str, 
     )
     changes: dict[str, Any] = {"failures": {**state.failures, event.operation: failure}}
     if event.operation is Operation.CHECK_PENDING:
-        settled = event.kind is not FailureKind.UNKNOWN
-        unsettled = state.endpoint.unsettled_until if settled else state.endpoint.settles_at
-        changes["endpoint"] = replace(state.endpoint, registration=None, unsettled_until=unsettled)
+        changes["endpoint"] = _unregistered(state.endpoint, event)
     return changes
+
+
+def _unregistered(endpoint: Endpoint, event: e.OperationFailed) -> Endpoint:
+    # A call ends by its deadline: what fails later is another worker's try, and no answer to the one in flight.
+    in_flight = endpoint.registration
+    answered = event.kind is not FailureKind.UNKNOWN and (in_flight is None or event.at < in_flight.deadline)
+    unsettled = endpoint.unsettled_until if answered else endpoint.settles_at
+    return replace(endpoint, registration=None, unsettled_until=unsettled)
 
 
 def _endpoint_changed(

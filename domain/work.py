@@ -31,7 +31,8 @@ def _all_work(state: Deployment, limits: DecisionLimits) -> Iterator[Work]:
     match state.lifecycle:
         case Lifecycle.PENDING:
             if state.target_revision is not None:
-                yield _after_failure(state, Operation.CHECK_PENDING, state.created_at)
+                yield _registration(state, state.created_at)
+            yield from _override_expiry(state)
         case Lifecycle.SCALING | Lifecycle.READY:
             yield from _replica_work(state)
             yield from _upkeep(state, limits)
@@ -60,12 +61,23 @@ def _upkeep(state: Deployment, limits: DecisionLimits) -> Iterator[Work]:
     unhealthy = [r.status_since for r in state.routes.values() if r.status is RouteStatus.UNHEALTHY]
     if unhealthy:
         yield Work(min(unhealthy) + timedelta(seconds=limits.evict_unhealthy_after), Operation.EVICT)
-    if state.override is not None and state.override.until is not None:
-        yield Work(state.override.until, Operation.EXPIRE_OVERRIDE)
+    yield from _override_expiry(state)
     if state.endpoint.registered_at is not None:
         interval = limits.reassert_endpoint_every * _spread(state)
         again = state.endpoint.registered_at + timedelta(seconds=interval)
-        yield _after_failure(state, Operation.CHECK_PENDING, again)
+        yield _registration(state, again)
+
+
+def _override_expiry(state: Deployment) -> Iterator[Work]:
+    if state.override is not None and state.override.until is not None:
+        yield Work(state.override.until, Operation.EXPIRE_OVERRIDE)
+
+
+def _registration(state: Deployment, earliest: datetime) -> Work:
+    # Whoever made the call in flight has until its deadline to report the answer.
+    if state.endpoint.registration is not None:
+        earliest = max(earliest, state.endpoint.registration.deadline)
+    return _after_failure(state, Operation.CHECK_PENDING, earliest)
 
 
 def _spread(state: Deployment) -> float:
@@ -74,10 +86,11 @@ def _spread(state: Deployment) -> float:
 
 
 def _after_failure(state: Deployment, operation: Operation, earliest: datetime) -> Work:
-    failure = state.failures.get(operation)
+    # Checking the number of replicas is the first step of scaling, and fails as scaling.
+    failure = state.failures.get(Operation.SCALE if operation is Operation.CHECK_READY else operation)
     if failure is None:
         return Work(earliest, operation)
-    changed_since = failure.version != state.version
-    if failure.kind is FailureKind.PERMANENT and changed_since:
+    asked_since = state.intent_version > failure.version
+    if failure.kind is FailureKind.PERMANENT and asked_since:
         return Work(max(earliest, failure.failed_at), operation)
     return Work(max(earliest, failure.next_attempt_at), operation)

@@ -35,7 +35,8 @@ def evaluate(policy: ScalingPolicy, given: ScalingInput, now: datetime) -> Scali
         if evaluation is None:
             continue
         desired = policy.clamp(evaluation.proposed)
-        if desired != given.current:
+        # The policy's bounds may cut a step short, but never turn it around.
+        if (desired - given.current) * (evaluation.proposed - given.current) > 0:
             reason = DecisionReason.RULE
             return ScalingDecision(previous=given.current, desired=desired, reason=reason, evaluation=evaluation)
     return None

@@ -74,6 +74,15 @@ class ScalingPolicy(Message):
     min_replicas: ReplicaCount = 0
     max_replicas: ReplicaCount = MAX_REPLICAS
 
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [rule.name for rule in self.rules]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            msg = f"rules share the name {twice[0]!r}, but a rule's name is what its cooldown is kept by"
+            raise ValueError(msg)
+        return self
+
     def clamp(self, count: int) -> int:
         """Bring ``count`` (replicas) inside the bounds."""
         return max(self.min_replicas, min(self.max_replicas, count))

@@ -53,8 +53,10 @@ def _aggregate(
 ) -> tuple[float | None, Sequence[MetricSample]]:
     match source:
         case MetricSource.KERNEL:
-            used = [s for s in samples if s.route_id in active]
-            return (sum(s.value for s in used) / len(used) if used else None), used
+            newest_of = {s.route_id: s for s in sorted(samples, key=lambda s: s.at) if s.route_id in active}
+            used = list(newest_of.values())
+            # Divided before the addition, so that large values do not overflow.
+            return (sum(s.value / len(used) for s in used) if used else None), used
         case MetricSource.INFERENCE_FRAMEWORK:
             whole = [s for s in samples if s.route_id is None]
             if not whole:

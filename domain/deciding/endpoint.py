@@ -11,13 +11,11 @@ from domain.errors import CommandRejected, RejectionCode
 from domain.operations import Operation
 
 _FAILED_EVENTS: Final[Mapping[Operation, type[e.OperationFailed]]] = {
-    event.operation: event
-    for event in (
-        e.EndpointRegistrationFailed,
-        e.DesiredReplicasCalculationFailed,
-        e.ScalingFailed,
-        e.EndpointUnregistrationFailed,
-    )
+    Operation.CHECK_PENDING: e.EndpointRegistrationFailed,
+    Operation.CALCULATE: e.DesiredReplicasCalculationFailed,
+    Operation.CHECK_READY: e.ScalingFailed,
+    Operation.SCALE: e.ScalingFailed,
+    Operation.DESTROY: e.EndpointUnregistrationFailed,
 }
 
 
@@ -43,12 +41,12 @@ def operation_failed(
     """Note the failure and when to try again; a forced destruction gives up on the endpoint instead."""
     if state.lifecycle is Lifecycle.DESTROYED:
         return []
-    if state.forced and command.operation is Operation.DESTROY:
+    if state.forced and command.operation is Operation.DESTROY and state.endpoint.may_exist:
         return [e.EndpointAbandoned(at=now, reason=f"{command.code}: {command.reason}"[:2000])]
     failed = _FAILED_EVENTS.get(command.operation)
     if failed is None:
         return []
-    before = state.failures.get(command.operation)
+    before = state.failures.get(failed.operation)
     event = failed(
         at=now,
         code=command.code,

@@ -13,7 +13,8 @@ from domain.errors import CommandRejected, RejectionCode
 
 def create(state: Deployment | None, command: c.CreateDeployment, now: datetime) -> Sequence[e.DeploymentEvent]:
     """Begin the deployment; the same content again has no effect, other content is rejected."""
-    digest = sha256(command.model_dump_json().encode()).hexdigest()
+    # Without defaults, so that a field which is added later leaves the digests of older commands as they are.
+    digest = sha256(command.model_dump_json(exclude_defaults=True).encode()).hexdigest()
     if state is not None:
         return _create_again(state, digest, now)
     replicas.check_bounds(command.scaling_policy, field="scaling_policy.min_replicas")
@@ -64,11 +65,11 @@ def set_target_revision(state: Deployment, command: c.SetTargetRevision, now: da
     )
 
 
-def mismatched(state: Deployment, command: c.RecordReplicaCountMismatch, now: datetime) -> Sequence[e.DeploymentEvent]:
-    """Note that there is something to scale, unless that is known or no longer true."""
+def mismatched(state: Deployment, now: datetime) -> Sequence[e.DeploymentEvent]:
+    """Note that there is something to scale, in numbers as they are now, unless that is known or no longer true."""
     if state.lifecycle is not Lifecycle.READY or state.active_count == state.target_replica_count:
         return []
-    return [e.ReplicaCountMismatched(at=now, expected=command.expected, actual=command.actual)]
+    return [e.ReplicaCountMismatched(at=now, expected=state.target_replica_count, actual=state.active_count)]
 
 
 def ready(state: Deployment, now: datetime) -> Sequence[e.DeploymentEvent]:

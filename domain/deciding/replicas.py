@@ -11,6 +11,7 @@ from domain.autoscaling.rules import ScalingPolicy
 from domain.chunks import chunks
 from domain.deployment import Deployment, Lifecycle
 from domain.errors import CommandRejected, RejectionCode
+from domain.operations import Operation
 from domain.routes import RouteStatus, TerminationReason
 
 
@@ -37,8 +38,21 @@ def set_policy(state: Deployment, command: c.SetScalingPolicy, now: datetime) ->
     if state.scaling_policy == command.policy:
         reason = "the scaling policy is this one already"
         return [e.CommandHadNoEffect(at=now, command="set-scaling-policy", reason=reason)]
-    bounded = () if state.override else clamped(state.target_replica_count, command.policy, now)
-    return [e.ScalingPolicySet(at=now, policy=command.policy), *bounded]
+    return [e.ScalingPolicySet(at=now, policy=command.policy), *_target_under(command.policy, state, now)]
+
+
+def _target_under(policy: ScalingPolicy, state: Deployment, now: datetime) -> list[e.DeploymentEvent]:
+    """With rules they go on from the target as it is, without them the number set by hand counts."""
+    if state.override is not None:
+        return []
+    target = state.target_replica_count
+    wanted = target if policy.rules else state.replica_spec.replica_count
+    desired = policy.clamp(wanted)
+    if desired == target:
+        return []
+    reason = DecisionReason.MANUAL if desired == wanted else DecisionReason.BOUNDS
+    decision = ScalingDecision(previous=target, desired=desired, reason=reason)
+    return [e.DesiredReplicasCalculated(at=now, decision=decision)]
 
 
 def check_bounds(policy: ScalingPolicy | None, *, field: str) -> None:
@@ -82,18 +96,25 @@ def expire_override(state: Deployment, now: datetime) -> Sequence[e.DeploymentEv
 
 def record_desired(state: Deployment, command: c.RecordDesiredReplicas, now: datetime) -> Sequence[e.DeploymentEvent]:
     """Take over what autoscaling came to, unless the ground it stood on has changed."""
-    decision = command.decision
+    decision, policy = command.decision, state.scaling_policy
     if state.override is not None or decision.previous != state.target_replica_count:
         _changed_meanwhile(f"the target is {state.target_replica_count} now, not {decision.previous}")
-    if decision.desired == state.target_replica_count:
+    if decision.evaluation is not None and all(rule.name != decision.evaluation.rule for rule in policy.rules):
+        _changed_meanwhile(f"the policy has no rule {decision.evaluation.rule!r} now")
+    desired = policy.clamp(decision.desired)
+    # Where calculating has failed before, it is news that it works again.
+    if desired == state.target_replica_count and Operation.CALCULATE not in state.failures:
         return []
-    return [e.DesiredReplicasCalculated(at=now, decision=decision)]
+    return [e.DesiredReplicasCalculated(at=now, decision=decision.model_copy(update={"desired": desired}))]
 
 
 def scale_out(
     state: Deployment, command: c.ScaleOut, now: datetime, ids: Callable[[], UUID]
 ) -> Sequence[e.DeploymentEvent]:
-    """Make new routes, never more than are missing."""
+    """Make new routes, never more than are missing, and none before the wait after failed starts is over."""
+    not_before = state.scale_out_not_before
+    if not_before is not None and now < not_before:
+        _changed_meanwhile(f"no routes are made before {not_before.isoformat()}, because starts failed")
     missing = state.target_replica_count - state.active_count
     if state.lifecycle is Lifecycle.PENDING or command.count > missing:
         _changed_meanwhile(f"{max(missing, 0)} routes are missing now, not {command.count}")

@@ -1,6 +1,6 @@
 """What whatever runs the replicas says of them. A report is an observation: it changes what is known, or nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from domain import commands as c
@@ -8,7 +8,7 @@ from domain import events as e
 from domain.deployment import Deployment, Lifecycle
 from domain.errors import CommandRejected, RejectionCode
 from domain.limits import DecisionLimits
-from domain.routes import Route, RouteStatus
+from domain.routes import RouteStatus
 
 
 def report(
@@ -45,10 +45,10 @@ def _is_news(previous: RouteStatus, reported: RouteStatus) -> bool:
 def _reported(
     state: Deployment, changes: list[e.RouteStatusChange], now: datetime, limits: DecisionLimits
 ) -> e.RouteStatusReported:
-    failed = sum(change.status is RouteStatus.FAILED_TO_START for change in changes)
+    failed = sum(_failed_to_start(change) for change in changes)
     failures = state.start_failures
     not_before = state.scale_out_not_before
-    if failures and _has_been_healthy(state.routes.values(), now, limits):
+    if failures and _starts_work_again(state, now, limits):
         failures, not_before = 0, None
     if failed:
         failures += failed
@@ -58,6 +58,20 @@ def _reported(
     )
 
 
-def _has_been_healthy(routes: Iterable[Route], now: datetime, limits: DecisionLimits) -> bool:
+def _failed_to_start(change: e.RouteStatusChange) -> bool:
+    """Also a route that was gone before it ran, unless it had been told to go."""
+    if change.previous is RouteStatus.TERMINATING:
+        return False
+    gone_early = change.previous is RouteStatus.PROVISIONING and change.status is RouteStatus.TERMINATED
+    return gone_early or change.status is RouteStatus.FAILED_TO_START
+
+
+def _starts_work_again(state: Deployment, now: datetime, limits: DecisionLimits) -> bool:
+    """Only a route made since the last failed start shows that; an older one was healthy all along."""
     since = now - timedelta(seconds=limits.healthy_resets_after)
-    return any(route.status is RouteStatus.HEALTHY and route.status_since <= since for route in routes)
+    return any(
+        route.status is RouteStatus.HEALTHY
+        and route.status_since <= since
+        and (state.scale_out_not_before is None or route.created_at >= state.scale_out_not_before)
+        for route in state.routes.values()
+    )
