@@ -69,7 +69,7 @@ class Circumstances(NamedTuple):
             has_revision=state.target_revision is not None,
             has_endpoint=state.endpoint.url is not None,
             endpoint_unsure=state.endpoint.url is None and state.endpoint.may_exist,
-            balance=balance(active=state.active_count, target=state.target_replica_count),
+            balance=balance(state.active_count, state.target_replica_count),
             wants_replicas=state.target_replica_count > 0,
             has_healthy=state.healthy_count > 0,
             starts_fail=state.start_failures > 0,
@@ -79,7 +79,7 @@ class Circumstances(NamedTuple):
         )
 
 
-def balance(*, active: int, target: int) -> int:
+def balance(active: int, target: int) -> int:
     """Whether there are fewer (-1), as many (0) or more (1) active routes than wanted."""
     return (active > target) - (active < target)
 

@@ -1,8 +1,9 @@
 """The base of everything that is written down: commands, events and the values inside them."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 #: Most replicas that one deployment may have (count).
 MAX_REPLICAS = 100_000
@@ -13,11 +14,17 @@ ReplicaCount = Annotated[int, Field(ge=0, le=MAX_REPLICAS)]
 #: A name that people chose: 1 to 255 characters.
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 
-#: Free text that explains something, at most 2,000 characters.
-Explanation = Annotated[str, Field(max_length=2000)]
 
-#: A moment with its time zone.
-Moment = AwareDatetime
+def _without_nul(text: str) -> str:
+    """Replace NUL characters: a database's text cannot hold them."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+#: Free text that explains something, at most 2,000 characters; it may come from anywhere, so it is made storable.
+Explanation = Annotated[str, Field(max_length=2000), AfterValidator(_without_nul)]
+
+#: A moment with its time zone, from 1970 to before 9000: any zone and any addition of seconds stays a valid date.
+Moment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9000, 1, 1, tzinfo=UTC))]
 
 #: A length of time in seconds, 0 to a year.
 Seconds = Annotated[float, Field(ge=0, le=31_536_000)]

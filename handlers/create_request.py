@@ -3,13 +3,21 @@
 from typing import Any
 
 from domain.deployment import Deployment
+from domain.failures import FailureKind
+from domain.operations import Operation
 from domain.revision import HealthCheck
 
 
 def create_request(deployment: Deployment) -> dict[str, Any]:
-    """Describe the deployment as the proxy's create call wants it."""
+    """Describe the deployment as the proxy's create call wants it.
+
+    The URL that it had is asked for again, unless the proxy has just refused the call for good: perhaps because of it,
+    as the URL's port was given to another endpoint meanwhile.
+    """
     revision = deployment.target_revision
     health_check = revision.health_check if revision else None
+    failure = deployment.failures.get(Operation.CHECK_PENDING)
+    refused = failure is not None and failure.kind is FailureKind.PERMANENT
     return {
         "version": "v2",
         "service_name": deployment.name,
@@ -22,7 +30,7 @@ def create_request(deployment: Deployment) -> dict[str, Any]:
             "endpoint": {
                 "id": str(deployment.id),
                 "runtime_variant": revision.runtime_variant if revision else "custom",
-                "existing_url": deployment.endpoint.url,
+                "existing_url": None if refused else deployment.endpoint.url,
             },
         },
         "apps": {},

@@ -12,8 +12,7 @@ from domain.commands import AnyCommand
 from domain.deployment import Deployment
 from domain.errors import CommandRejected, RejectionCode
 from domain.recorded import OperationCause
-from domain.rejections import rejection_stream
-from handlers.aggregate_cache import AggregateCache
+from handlers.aggregate_cache import Memory
 from handlers.backoff import Backoff
 from handlers.draft import DecisionContext, Draft
 from handlers.ownership import Ownership
@@ -28,10 +27,26 @@ from handlers.ports import (
     PositionConflict,
     VersionConflict,
 )
+from handlers.progress import Progress
 from handlers.records import Refusal, SamplesRecord
-from handlers.submission import CommandItem, Decided, Item, RecordItem, Submission
+from handlers.submission import (
+    CommandItem,
+    Decided,
+    DeciderStopped,
+    Item,
+    RecordItem,
+    Submission,
+    deployment_ids,
+    in_line,
+    items_of,
+    rejection_streams,
+    without,
+)
 
 log = logging.getLogger(__name__)
+
+#: The code of a refusal whose event would be larger than the log takes.
+_TOO_LARGE = "event-too-large"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +103,11 @@ class Decider:
         self._dead_letters = dead_letters
         self._context = context
         self._clock = clock
-        self._ownership = ownership
         self._limits = limits
-        self._cache = AggregateCache(limits.cached_deployments)
-        self._stream_versions: dict[UUID, int] = {}
+        self._memory = Memory(ownership, limits.cached_deployments)
         self._queue: asyncio.Queue[Submission] = asyncio.Queue(limits.queued_submissions)
+        self._in_hand: list[Submission] = []
+        self._stopped: DeciderStopped | None = None
         self._listeners: list[CommitListener] = []
         self.unavailable_since: datetime | None = None
 
@@ -101,9 +116,18 @@ class Decider:
         self._listeners.append(listener)
 
     async def submit(self, submission: Submission) -> Sequence[Decided]:
-        """Have the items decided and committed; returns when that is durable. Raises :class:`EventLogError`."""
-        await self._queue.put(submission)
+        """Have the items decided and committed; returns when that is durable.
+
+        Raises :class:`EventLogError`, or :class:`DeciderStopped` once :meth:`run` has ended.
+        """
+        await self.enqueue(submission)
         return await submission.done
+
+    async def enqueue(self, submission: Submission) -> None:
+        """Have the items decided after those enqueued before; waits only while the queue is full."""
+        await self._queue.put(submission)
+        if self._stopped is not None:
+            self._stop(self._stopped)
 
     async def execute(self, commands: Sequence[AnyCommand], operation: str) -> Sequence[Decided]:
         """Submit commands of Routekeeper's own that ``operation`` led to."""
@@ -115,31 +139,43 @@ class Decider:
 
     async def load(self, ids: Collection[UUID]) -> Mapping[UUID, Deployment]:
         """The deployments as last committed; ids that do not exist are absent."""
-        known = {key: state for key in ids if (state := self._cached(key)) is not None}
+        known = {key: state for key in ids if (state := self._memory.deployment(key)) is not None}
         missing = [key for key in ids if key not in known]
         return known | dict(await self._log.deployments(missing)) if missing else known
 
     def owner_of_route(self, route_id: UUID) -> UUID | None:
         """The deployment in memory that holds this route, found by looking through all of them."""
-        return next((d.id for d in self._cache if route_id in d.routes), None)
+        return next((d.id for d in self._memory if route_id in d.routes), None)
 
     def forget(self) -> None:
         """Drop everything in memory: somebody else may own it now."""
-        self._cache.clear()
-        self._stream_versions.clear()
+        self._memory.clear()
 
     async def run(self) -> None:
-        """Decide and commit until cancelled."""
-        while True:
-            batch = await self._next_batch()
-            try:
-                await self._settle(batch)
-            except BaseException as error:
-                _fail(batch, error)
-                raise
+        """Decide and commit until cancelled; whoever still waits for an answer then is told that there will be none."""
+        self._stopped = None
+        try:
+            while True:
+                await self._next_batch()
+                await self._settle(self._in_hand)
+                self._in_hand = []
+        except BaseException as error:
+            stopped = DeciderStopped(f"the decider has ended: {error!r}")
+            stopped.__cause__ = error
+            self._stop(stopped)
+            raise
 
-    async def _next_batch(self) -> list[Submission]:
-        batch = [await self._queue.get()]
+    def _stop(self, stopped: DeciderStopped) -> None:
+        self._stopped = stopped
+        while not self._queue.empty():
+            self._in_hand.append(self._queue.get_nowait())
+        for submission in self._in_hand:
+            submission.fail(stopped)
+        self._in_hand = []
+
+    async def _next_batch(self) -> None:
+        batch = self._in_hand
+        batch.append(await self._queue.get())
         size = len(batch[0].items)
         deadline = asyncio.get_running_loop().time() + self._limits.batch_wait_seconds
         while size < self._limits.batch_size:
@@ -150,28 +186,29 @@ class Decider:
                     break
             batch.append(self._queue.get_nowait())
             size += len(batch[-1].items)
-        return batch
 
-    async def _settle(self, batch: Sequence[Submission]) -> None:
+    async def _settle(self, submissions: Sequence[Submission]) -> None:
         """Commit the batch, or tell each submission why it could not be."""
-        duplicates: set[tuple[str, str]] = set()
-        unavailable = 0
-        conflicts = 0
+        batch = list(in_line(submissions))
+        progress = Progress()
         while batch:
             try:
-                await self._commit(batch, duplicates)
+                await self._commit(batch, progress)
             except PositionConflict as error:
+                self.unavailable_since = None
                 self.forget()
-                batch = _without(batch, error)
+                batch = without(batch, error.origins)
             except DuplicateCommands as error:
-                duplicates |= error.keys
+                progress.duplicates |= error.keys
             except (LogUnavailable, DeadLettersUnavailable) as error:
-                unavailable += 1
-                await self._wait(error, unavailable)
+                progress.unavailable += 1
+                await self._wait(error, progress.unavailable)
             except (VersionConflict, EventTooLarge) as error:
-                self.forget()
-                conflicts += 1
-                if conflicts >= self._limits.conflict_attempts or isinstance(error, EventTooLarge):
+                self.unavailable_since = None
+                items = items_of(batch)
+                self._memory.drop(deployment_ids(items), rejection_streams(items))
+                progress.conflicts += 1
+                if progress.conflicts >= self._limits.conflict_attempts or isinstance(error, EventTooLarge):
                     await self._settle_singly(batch, error)
                     return
             else:
@@ -186,7 +223,7 @@ class Decider:
         elif isinstance(error, EventTooLarge):
             await self._settle_too_large(batch[0], error)
         else:
-            _fail(batch, error)
+            batch[0].fail(error)
 
     async def _settle_items(self, submission: Submission) -> None:
         decided: list[Decided] = []
@@ -195,17 +232,20 @@ class Decider:
             try:
                 decided += await single.done
             except EventLogError as error:
-                _fail([submission], error)
+                submission.fail(error)
                 return
-        submission.done.set_result(decided)
+        submission.settle(decided)
 
     async def _settle_too_large(self, submission: Submission, error: EventTooLarge) -> None:
         item = submission.items[0]
-        refusal = Refusal(code="event-too-large", reason=str(error), field="data")
         if not isinstance(item, RecordItem):
             rejection = CommandRejected(RejectionCode.CHANGED_MEANWHILE, str(error))
-            submission.done.set_result([Decided(None, rejection=rejection)])
+            submission.settle([Decided(None, rejection=rejection)])
             return
+        if isinstance(item.parsed, Refusal) and item.parsed.code == _TOO_LARGE:
+            submission.fail(error)
+            return
+        refusal = Refusal(code=_TOO_LARGE, reason=str(error), field="data", sender=item.parsed.sender)
         refused = Submission([RecordItem(item.record, refusal)], submission.moves, submission.done)
         await self._settle([refused])
 
@@ -216,34 +256,29 @@ class Decider:
         log.warning("Trying to commit again in %.2f s: %s", delay, error)
         await asyncio.sleep(delay)
 
-    async def _commit(self, batch: Sequence[Submission], duplicates: set[tuple[str, str]]) -> None:
-        items = [item for submission in batch for item in submission.items]
+    async def _commit(self, batch: Sequence[Submission], progress: Progress) -> None:
+        generation = self._memory.generation
+        items = items_of(batch)
         draft = Draft(
             context=self._context,
             now=self._clock(),
             states=await self._states(items),
-            stream_versions=await self._rejection_streams(items),
-            duplicates=duplicates,
+            stream_versions=await self._versions(rejection_streams(items)),
+            duplicates=progress.duplicates,
         )
         decided = [draft.add(submission) for submission in batch]
         for refused in draft.refused.values():
-            await self._dead_letters.send(refused)
+            await progress.hand_over(refused, self._dead_letters)
         log_batch = draft.log_batch()
         positions: Sequence[int] = ()
         if log_batch.events or log_batch.positions or log_batch.outcomes:
             positions = await self._log.append(log_batch)
         self.unavailable_since = None
-        self._remember(draft)
+        known = [state for state in draft.states.values() if state is not None]
+        self._memory.remember(known, draft.stream_versions, generation=generation)
         for submission, answers in zip(batch, decided, strict=True):
-            if not submission.done.done():
-                submission.done.set_result(answers)
+            submission.settle(answers)
         self._tell(draft, positions[-1] if positions else 0)
-
-    def _remember(self, draft: Draft) -> None:
-        for deployment_id, state in draft.states.items():
-            if state is not None and self._ownership.owns(deployment_id):
-                self._cache.put(state)
-        self._stream_versions |= draft.stream_versions
 
     def _tell(self, draft: Draft, position: int) -> None:
         changed = [state for key in draft.touched if (state := draft.states[key]) is not None]
@@ -252,33 +287,14 @@ class Decider:
             listener(commit)
 
     async def _states(self, items: Sequence[Item]) -> dict[UUID, Deployment | None]:
-        ids = {key for item in items if (key := item.deployment_id) is not None}
+        ids = deployment_ids(items)
         states: dict[UUID, Deployment | None] = dict.fromkeys(ids)
         states.update(await self.load(ids))
         return states
 
-    async def _rejection_streams(self, items: Sequence[Item]) -> dict[UUID, int]:
-        origins = {item.record.origin for item in items if isinstance(item, RecordItem)}
-        streams = {rejection_stream(o.topic, o.epoch, o.partition) for o in origins}
-        for stream in streams - self._stream_versions.keys():
-            self._stream_versions[stream] = await self._log.stream_version(stream)
-        return {stream: self._stream_versions[stream] for stream in streams}
-
-    def _cached(self, deployment_id: UUID) -> Deployment | None:
-        return self._cache.get(deployment_id) if self._ownership.owns(deployment_id) else None
-
-
-def _without(batch: Sequence[Submission], error: PositionConflict) -> list[Submission]:
-    """Tell those who read from the lost partitions; the others go on."""
-    lost = [s for s in batch if any(move.origin in error.origins for move in s.moves)]
-    _fail(lost, error)
-    return [s for s in batch if s not in lost]
-
-
-def _fail(batch: Sequence[Submission], error: BaseException) -> None:
-    for submission in batch:
-        if not submission.done.done():
-            if isinstance(error, Exception):
-                submission.done.set_exception(error)
-            else:
-                submission.done.cancel()
+    async def _versions(self, streams: Collection[UUID]) -> dict[UUID, int]:
+        versions = {}
+        for stream in streams:
+            known = self._memory.stream_version(stream)
+            versions[stream] = await self._log.stream_version(stream) if known is None else known
+        return versions

@@ -59,7 +59,7 @@ class AutoScalingMetricsData:
 
 
 class BulkOperationFailed(RoutekeeperError):
-    """Some parts of a bulk operation failed, each with a cause of its own; all the others took effect."""
+    """Some parts of a bulk operation failed, each with a cause of its own, by deployment id; all others took effect."""
 
     def __init__(self, failures: Mapping[UUID, Exception]) -> None:
         super().__init__(f"{len(failures)} parts of a bulk operation failed")

@@ -5,6 +5,9 @@ from collections.abc import Container
 from datetime import datetime
 from uuid import UUID
 
+#: So many entries that were left over (count) are never worth clearing away.
+_FEW = 1_000
+
 
 class DueQueue:
     """Holds the moment at which each deployment is due next."""
@@ -16,6 +19,9 @@ class DueQueue:
     def __len__(self) -> int:
         return len(self._due)
 
+    def __contains__(self, deployment_id: UUID) -> bool:
+        return deployment_id in self._due
+
     def put(self, deployment_id: UUID, due_at: datetime | None) -> None:
         """Make the deployment due at ``due_at`` instead of whenever it was (``None``: not at all)."""
         if due_at is None:
@@ -23,6 +29,15 @@ class DueQueue:
         elif self._due.get(deployment_id) != due_at:
             self._due[deployment_id] = due_at
             heapq.heappush(self._heap, (due_at, deployment_id))
+            if len(self._heap) > 2 * len(self._due) + _FEW:
+                self._heap = [(due, key) for key, due in self._due.items()]
+                heapq.heapify(self._heap)
+
+    def bring_forward(self, deployment_id: UUID, due_at: datetime) -> None:
+        """Make the deployment due at ``due_at`` unless it is due earlier."""
+        known = self._due.get(deployment_id)
+        if known is None or due_at < known:
+            self.put(deployment_id, due_at)
 
     def earliest(self) -> datetime | None:
         """When the next deployment is due."""

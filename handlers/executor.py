@@ -7,9 +7,11 @@ failure, also one of the repository, stays with the deployment that it concerns.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
+from domain.chunks import chunks
 from domain.deployment import Deployment
 from domain.failures import FailureKind
 from domain.routes import Route, termination_order
@@ -24,14 +26,17 @@ from handlers.deployment_repository import (
     RouteCreator,
     ScalingGroupProxyTarget,
 )
-from handlers.isolation import fetch_apart, store_apart
-from handlers.ledger import ExecutionLedger, failure_code
+from handlers.isolation import attempt, fetch_apart, store_apart
+from handlers.ledger import ExecutionLedger, failure_code, failure_text
 from handlers.proxy_calls import ProxyCalls
 from handlers.results import DeploymentExecutionResult
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+#: The code of the error that says that active routes and target differ.
+REPLICA_COUNT_MISMATCH = "replica-count-mismatch"
 
 _REGISTER = "Failed to register endpoint"
 _FETCH_ROUTES = "Failed to fetch active routes"
@@ -48,7 +53,8 @@ _OnFailure = Callable[[Deployment, Exception], None]
 class DeploymentExecutor:
     """Does the work that deployments are due for.
 
-    ``proxy_calls`` bounds the calls to each proxy, and each call ends within ``proxy_timeout_seconds``.
+    ``proxy_calls`` bounds the calls to each proxy, and each call ends within ``proxy_timeout_seconds``. Of one run at
+    most ``calls_at_once`` calls (count) are under way or wait for their turn, to all proxies together.
     """
 
     def __init__(
@@ -58,11 +64,13 @@ class DeploymentExecutor:
         *,
         proxy_calls: ProxyCalls | None = None,
         proxy_timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        calls_at_once: int = 1_000,
     ) -> None:
         self._repo = deployment_repo
         self._client_pool = client_pool
         self._proxy_calls = proxy_calls or ProxyCalls()
         self._proxy_timeout_seconds = proxy_timeout_seconds
+        self._calls_at_once = calls_at_once
 
     async def check_pending_deployments(self, deployments: Sequence[Deployment]) -> DeploymentExecutionResult:
         """Register each endpoint at the proxy of its scaling group and store the URL that the proxy gives.
@@ -102,7 +110,7 @@ class DeploymentExecutor:
                     deployment,
                     "Mismatched active routes",
                     f"Expected {expected} replicas, found {found}",
-                    code="replica-count-mismatch",
+                    code=REPLICA_COUNT_MISMATCH,
                     kind=FailureKind.TRANSIENT,
                 )
         return ledger.result()
@@ -127,20 +135,17 @@ class DeploymentExecutor:
         Skipped: deployments whose number stays as it is.
         """
         ledger = ExecutionLedger(deployments)
-        if not deployments:
-            return ledger.result()
         ids = [deployment.id for deployment in deployments]
         rules, failures = await fetch_apart(self._repo.fetch_auto_scaling_rules_by_endpoint_ids, ids)
         ledger.fail_each(failures, _CALCULATE)
         metrics = await self._metrics(ledger, rules)
         desired: dict[UUID, int] = {}
         for deployment in ledger.remaining():
-            try:
-                count = await self._desired(deployment, rules.get(deployment.id, ()), metrics[deployment.id])
-            except Exception as error:  # noqa: BLE001 - one deployment's failure never fails its neighbours
-                ledger.fail_by(deployment, error, _CALCULATE)
-                continue
-            if count is None:
+            own_rules, own_metrics = rules.get(deployment.id, ()), metrics[deployment.id]
+            count = await attempt(partial(self._desired, deployment, own_rules, own_metrics))
+            if isinstance(count, Exception):
+                ledger.fail_by(deployment, count, _CALCULATE)
+            elif count is None:
                 ledger.skip(deployment)
             else:
                 desired[deployment.id] = count
@@ -156,7 +161,7 @@ class DeploymentExecutor:
 
         def failed(deployment: Deployment, error: Exception) -> None:
             code = failure_code(error)
-            ledger.fail(deployment, _UNREGISTER, str(error), code=code, kind=failure_kind(error))
+            ledger.fail(deployment, _UNREGISTER, failure_text(error), code=code, kind=failure_kind(error))
 
         targets = await self._proxy_targets(ledger.remaining(), failed)
         reachable = []
@@ -171,16 +176,12 @@ class DeploymentExecutor:
 
     async def _active_routes(self, ledger: ExecutionLedger) -> Mapping[UUID, Sequence[Route]]:
         ids = [deployment.id for deployment in ledger.remaining()]
-        if not ids:
-            return {}
         routes, failures = await fetch_apart(self._repo.fetch_active_routes_by_endpoint_ids, ids)
         ledger.fail_each(failures, _FETCH_ROUTES)
         return routes
 
     async def _proxy_targets(self, deployments: Sequence[Deployment], failed: _OnFailure) -> _Targets:
         groups = {deployment.resource_group for deployment in deployments}
-        if not groups:
-            return {}
         targets, failures = await fetch_apart(self._repo.fetch_scaling_group_proxy_targets, groups)
         for deployment in deployments:
             if error := failures.get(deployment.resource_group):
@@ -191,26 +192,28 @@ class DeploymentExecutor:
         self, deployments: Sequence[Deployment], targets: _Targets, call: _ProxyCall[T], failed: _OnFailure
     ) -> dict[UUID, T]:
         """Call the proxies for all deployments at once, as far as the limits allow; give the answers by id."""
-        if not deployments:
-            return {}
-        session = self._client_pool.load_client_session()
         answers: dict[UUID, T] = {}
 
         async def call_one(deployment: Deployment) -> None:
             target = targets[deployment.resource_group]
             if target is None:
                 return
-            try:
-                client = AppProxyClient(session, target.addr, target.api_token)
-                answers[deployment.id] = await self._proxy_calls.run(
-                    target.addr, lambda: call(client, deployment), timeout_seconds=self._proxy_timeout_seconds
-                )
-            except Exception as error:  # noqa: BLE001 - one deployment's failure never fails its neighbours
-                log.warning("Call to the proxy failed for deployment %s: %s", deployment.id, error)
-                failed(deployment, error)
+            answer = await attempt(partial(self._call_proxy, target, deployment, call))
+            if isinstance(answer, Exception):
+                log.warning("Call to the proxy failed for deployment %s: %s", deployment.id, answer)
+                failed(deployment, answer)
+            else:
+                answers[deployment.id] = answer
 
-        await asyncio.gather(*map(call_one, deployments))
+        for some in chunks(deployments, self._calls_at_once):
+            await asyncio.gather(*map(call_one, some))
         return answers
+
+    async def _call_proxy(self, target: ScalingGroupProxyTarget, deployment: Deployment, call: _ProxyCall[T]) -> T:
+        seconds = self._proxy_timeout_seconds
+        session = self._client_pool.load_client_session()
+        client = AppProxyClient(session, target.addr, target.api_token, timeout_seconds=seconds)
+        return await self._proxy_calls.run(target.addr, partial(call, client, deployment), timeout_seconds=seconds)
 
     async def _scale_routes(self, changes: Mapping[UUID, "_RouteChange"]) -> None:
         creators = [creator for created, _ in changes.values() for creator in created]

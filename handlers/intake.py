@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 
+from domain.chunks import chunks
 from handlers.decider import Decider
 from handlers.ownership import Ownership
 from handlers.ports import EventLog, Position, PositionConflict, PositionMove
@@ -48,8 +49,12 @@ class Intake:
 
     async def handle(self, records: Sequence[ReceivedRecord]) -> None:
         """Have the records' effects committed. Raises :class:`PositionConflict` where somebody else has read them."""
-        submissions = [self._submission(some) for some in self._chunks(records)]
-        results = await asyncio.gather(*map(self._decider.submit, submissions), return_exceptions=True)
+        submissions = []
+        for some in self._chunks(records):
+            submissions.append(self._submission(some))
+            # One after the other: several that wait for room in the queue could overtake each other.
+            await self._decider.enqueue(submissions[-1])
+        results = await asyncio.gather(*(submission.done for submission in submissions), return_exceptions=True)
         lost: set[PartitionId] = set()
         for result in results:
             if isinstance(result, PositionConflict):
@@ -61,11 +66,16 @@ class Intake:
 
     def _chunks(self, records: Sequence[ReceivedRecord]) -> Iterable[Sequence[ReceivedRecord]]:
         for origin, group in groupby(records, key=lambda record: record.origin):
-            if origin not in self._next:
-                continue
-            mine = list(group)
-            for start in range(0, len(mine), self._batch_size):
-                yield mine[start : start + self._batch_size]
+            if origin in self._next:
+                yield from chunks(list(self._unread(origin, group)), self._batch_size)
+
+    def _unread(self, origin: PartitionId, records: Iterable[ReceivedRecord]) -> Iterable[ReceivedRecord]:
+        """Leave out what was read already: a position never goes back."""
+        reached = self._next[origin] or 0
+        for record in records:
+            if record.offset >= reached:
+                reached = record.offset + 1
+                yield record
 
     def _submission(self, records: Sequence[ReceivedRecord]) -> Submission:
         last = records[-1]

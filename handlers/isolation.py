@@ -1,6 +1,7 @@
-"""Bulk calls in which one part's failure stays with that part."""
+"""Calls in which one part's failure stays with that part."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -15,16 +16,29 @@ K = TypeVar("K", bound=_Key)
 V = TypeVar("V")
 
 
+async def attempt(call: Callable[[], Awaitable[V]]) -> V | Exception:
+    """Give what ``call`` gives, or what it raises, as a value."""
+    try:
+        return await call()
+    except Exception as error:  # noqa: BLE001 - whatever is raised stays with the deployments that it concerns
+        return error
+
+
 async def fetch_apart(
     fetch: Callable[[set[K]], Awaitable[Mapping[K, V]]], keys: Iterable[K]
 ) -> tuple[dict[K, V], dict[K, Exception]]:
-    """Fetch all keys in one call; if that fails, each alone. Gives what was found and what went wrong, by key."""
+    """Fetch all keys in one call; if that fails, each alone. Gives what was found and what went wrong, by key.
+
+    Without keys nothing is called.
+    """
     wanted = set(keys)
-    try:
-        return dict(await fetch(wanted)), {}
-    except Exception as error:  # noqa: BLE001 - whatever the repository raises stays with the keys it concerns
-        if len(wanted) <= 1:
-            return {}, dict.fromkeys(wanted, error)
+    if not wanted:
+        return {}, {}
+    answer = await attempt(partial(fetch, wanted))
+    if not isinstance(answer, Exception):
+        return dict(answer), {}
+    if len(wanted) == 1:
+        return {}, dict.fromkeys(wanted, answer)
     found: dict[K, V] = {}
     failures: dict[K, Exception] = {}
     for key in wanted:
@@ -37,18 +51,21 @@ async def fetch_apart(
 async def store_apart(
     store: Callable[[Mapping[UUID, V]], Awaitable[None]], values: Mapping[UUID, V]
 ) -> dict[UUID, Exception]:
-    """Store all values in one call; if that fails as a whole, each alone. Gives what went wrong, by key."""
+    """Store all values in one call; if that fails as a whole, each alone. Gives what went wrong, by key.
+
+    Without values nothing is called.
+    """
     if not values:
         return {}
-    try:
-        await store(values)
-    except BulkOperationFailed as error:
-        return dict(error.failures)
-    except Exception as error:  # noqa: BLE001 - whatever the repository raises stays with the keys it concerns
-        if len(values) == 1:
-            return dict.fromkeys(values, error)
-    else:
+    error = await attempt(partial(store, values))
+    if not isinstance(error, Exception):
         return {}
+    if isinstance(error, BulkOperationFailed):
+        # A part that nobody here knows may be anybody's: better a failure too many than one that goes unnoticed.
+        known = error.failures.keys() <= values.keys()
+        return dict(error.failures) if known else dict.fromkeys(values, error)
+    if len(values) == 1:
+        return dict.fromkeys(values, error)
     failures: dict[UUID, Exception] = {}
     for key, value in values.items():
         failures |= await store_apart(store, {key: value})

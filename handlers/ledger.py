@@ -34,7 +34,7 @@ class ExecutionLedger:
 
     def fail_by(self, deployment: Deployment, error: Exception, detail: str) -> None:
         """Note that ``error`` made the operation fail; it is the reason, ``detail`` says what was tried."""
-        self.fail(deployment, str(error), detail, code=failure_code(error), kind=failure_kind(error))
+        self.fail(deployment, failure_text(error), detail, code=failure_code(error), kind=failure_kind(error))
 
     def fail_each(self, errors: Mapping[UUID, Exception], detail: str) -> None:
         """Note errors by deployment id."""
@@ -59,3 +59,8 @@ def failure_code(error: Exception) -> str:
     if isinstance(error, CommandRejected):
         return error.code
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", type(error).__name__).lower()
+
+
+def failure_text(error: Exception) -> str:
+    """What the error says of itself; its name where that is nothing."""
+    return str(error) or type(error).__name__

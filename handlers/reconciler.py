@@ -5,6 +5,8 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
 from uuid import UUID
 
 from domain.chunks import chunks
@@ -68,7 +70,8 @@ class Reconciler:
         self._limits = limits
         self._queue = DueQueue()
         self._unevaluated: set[UUID] = set()
-        self._busy: dict[UUID, asyncio.Task[None]] = {}
+        self._busy: dict[UUID, asyncio.Task[Mapping[UUID, Deployment]]] = {}
+        self._news: dict[UUID, Deployment] = {}
         self._stuck: dict[UUID, int] = {}
         self._slots = {operation: asyncio.Semaphore(limits.batches) for operation in Operation}
         self._wake = asyncio.Event()
@@ -77,10 +80,13 @@ class Reconciler:
     def committed(self, commit: Commit) -> None:
         """Take note of what is due now, and of samples that rules are to be held against."""
         for state in commit.states:
-            if state.id not in self._busy and self._ownership.owns(state.id):
+            if state.id in self._busy:
+                self._news[state.id] = state
+            elif self._ownership.owns(state.id):
                 self._schedule(state)
             if state.lifecycle is Lifecycle.DESTROYED:
                 self._samples.forget(state.id)
+                self._stuck.pop(state.id, None)
         for record in commit.samples:
             if self._samples.add(record.report) and self._ownership.owns(record.report.deployment_id):
                 self._unevaluated.add(record.report.deployment_id)
@@ -97,14 +103,19 @@ class Reconciler:
 
     async def _follow_ownership(self) -> None:
         """Ask the log who is due soon: whenever partitions come or go, and every now and then."""
+        failures = 0
         while True:
             self._ownership.changed.clear()
+            delay = self._limits.poll_seconds
             try:
                 await self._look_up_due()
+                failures = 0
             except LogUnavailable as error:
-                log.warning("Cannot ask who is due: %s", error)
+                failures += 1
+                delay = min(delay, self._limits.stuck_backoff.delay(failures, 0.0))
+                log.warning("Cannot ask who is due, trying again in %.1f s: %s", delay, error)
             try:
-                async with asyncio.timeout(self._limits.poll_seconds):
+                async with asyncio.timeout(delay):
                     await self._ownership.changed.wait()
                 self._give_up_lost()
             except TimeoutError:
@@ -115,8 +126,9 @@ class Reconciler:
         until = self._clock() + timedelta(seconds=2 * self._limits.poll_seconds)
         due = await self._log.due_work(partitions=ownership.partitions, of=ownership.count, until=until)
         for work in due:
-            if work.deployment_id not in self._busy and work.deployment_id not in self._stuck:
-                self._queue.put(work.deployment_id, work.due_at)
+            known = work.deployment_id in self._busy or work.deployment_id in self._stuck
+            if work.due_at is not None and not known:
+                self._queue.bring_forward(work.deployment_id, work.due_at)
         self._wake.set()
 
     def _give_up_lost(self) -> None:
@@ -143,49 +155,61 @@ class Reconciler:
         """Start a run of each operation that somebody is due for."""
         now = self._clock()
         due = self._queue.take(now, self._limits.dispatch_size, skip=self._busy)
-        evaluate = self._unevaluated - self._busy.keys()
-        self._unevaluated -= evaluate
+        evaluate = self._take_unevaluated()
         ids = [key for key in evaluate.union(due) if self._ownership.owns(key)]
+        states = await self._load(ids)
         planned: dict[Operation, list[UUID]] = {}
-        for state in (await self._load(ids)).values():
-            operation = self._plan(state, now, evaluate=state.id in evaluate)
-            if operation is None:
-                self._schedule(state)
-            else:
-                planned.setdefault(operation, []).append(state.id)
+        for key in due:
+            work = next_work(states[key], self._decision_limits) if key in states else None
+            if work is not None and work.due_at <= now:
+                planned.setdefault(work.operation, []).append(key)
+                if key in evaluate:
+                    evaluate.remove(key)
+                    self._unevaluated.add(key)
+            elif key in states and key not in self._queue:  # put again during the wait, it knows better than this state
+                self._schedule(states[key])
+        planned[Operation.CALCULATE] = [k for k in evaluate if k in states and _may_evaluate(states[k], now)]
         for operation, some in planned.items():
             for batch in chunks(some, self._limits.batch_size):
-                task = group.create_task(self._run(operation, batch))
-                self._busy.update(dict.fromkeys(batch, task))
+                self._start(group, operation, batch)
 
-    def _plan(self, state: Deployment, now: datetime, *, evaluate: bool) -> Operation | None:
-        work = next_work(state, self._decision_limits)
-        if work is not None and work.due_at <= now:
-            if evaluate:
-                self._unevaluated.add(state.id)
-            return work.operation
-        return Operation.CALCULATE if evaluate and _may_evaluate(state, now) else None
-
-    async def _run(self, operation: Operation, ids: Sequence[UUID]) -> None:
-        finished = False
-        try:
-            async with self._slots[operation]:
-                before = await self._load(ids)
-                try:
-                    await self._reconciliation.run(operation, list(before.values()))
-                except Exception:
-                    # The outermost loop of background work: a defect in one round must not end all of them.
-                    log.exception("Operation %s failed for %d deployments", operation, len(ids))
-                after = await self._load(ids)
-            finished = True
-        finally:
-            for key in ids:
-                self._busy.pop(key, None)
-                if not finished:
-                    self._queue.put(key, self._clock())
+    def _take_unevaluated(self) -> set[UUID]:
+        idle = (key for key in self._unevaluated if key not in self._busy)
+        some = set(islice(idle, self._limits.dispatch_size))
+        self._unevaluated -= some
+        if len(some) == self._limits.dispatch_size:
             self._wake.set()
-        for key, state in after.items():
-            self._look_again(state, before.get(key))
+        return some
+
+    def _start(self, group: asyncio.TaskGroup, operation: Operation, ids: Sequence[UUID]) -> None:
+        task = group.create_task(self._run(operation, ids))
+        self._busy.update(dict.fromkeys(ids, task))
+        # Not at the end of the task itself: one that is cancelled before its first step never comes to its end.
+        task.add_done_callback(partial(self._ended, operation, ids))
+
+    async def _run(self, operation: Operation, ids: Sequence[UUID]) -> Mapping[UUID, Deployment]:
+        """Do the operation, and give the deployments as they were before it."""
+        async with self._slots[operation]:
+            before = await self._load(ids)
+            try:
+                await self._reconciliation.run(operation, list(before.values()))
+            except Exception:
+                # The outermost loop of background work: a defect in one round must not end all of them.
+                log.exception("Operation %s failed for %d deployments", operation, len(ids))
+            return before
+
+    def _ended(self, operation: Operation, ids: Sequence[UUID], task: asyncio.Task[Mapping[UUID, Deployment]]) -> None:
+        """See what comes next for each deployment of a run that ended or was cut off."""
+        cut_off = task.cancelled() or task.exception() is not None
+        states = {} if cut_off else task.result()
+        for key in ids:
+            del self._busy[key]
+            news, before = self._news.pop(key, None), states.get(key)
+            if cut_off:
+                self._queue.put(key, self._clock())
+            elif before is not None:
+                self._look_again(operation, before, max(before, news or before, key=lambda state: state.version))
+        self._wake.set()
 
     async def _load(self, ids: Collection[UUID]) -> Mapping[UUID, Deployment]:
         attempt = 0
@@ -197,18 +221,19 @@ class Reconciler:
                 log.warning("Cannot load deployments: %s", error)
                 await asyncio.sleep(self._limits.stuck_backoff.delay(attempt, 0.0))
 
-    def _look_again(self, state: Deployment, before: Deployment | None) -> None:
-        """See what comes next. Work that changed nothing is not repeated at once: what keeps it back may pass."""
+    def _look_again(self, operation: Operation, before: Deployment, state: Deployment) -> None:
+        """Schedule what comes next. Work that changed nothing is not repeated at once: what keeps it back may pass."""
         work = next_work(state, self._decision_limits)
         now = self._clock()
-        if work is None or work.due_at > now or before is None or before.version != state.version:
+        if work is None or work.due_at > now or state.version > before.version:
             self._stuck.pop(state.id, None)
             self._schedule(state)
-            return
-        attempts = self._stuck.get(state.id, 0) + 1
-        self._stuck[state.id] = attempts
-        delay = self._limits.stuck_backoff.delay(attempts, 0.0)
-        self._queue.put(state.id, now + timedelta(seconds=delay))
+        elif work.operation is operation:
+            attempts = self._stuck[state.id] = self._stuck.get(state.id, 0) + 1
+            delay = self._limits.stuck_backoff.delay(attempts, 0.0)
+            self._queue.put(state.id, now + timedelta(seconds=delay))
+        elif state.id not in self._queue:
+            self._schedule(state)
 
     def _schedule(self, state: Deployment) -> None:
         work = next_work(state, self._decision_limits)

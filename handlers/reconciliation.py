@@ -7,6 +7,7 @@ from random import random
 from typing import assert_never
 
 from domain import commands as c
+from domain.conditions import PROXY_TARGET_MISSING
 from domain.deployment import Deployment
 from domain.errors import RejectionCode
 from domain.failures import FailureKind
@@ -15,11 +16,13 @@ from domain.operations import Operation
 from handlers.backoff import Backoff
 from handlers.decider import Decider
 from handlers.deployment_repository import ScalingGroupProxyTarget
-from handlers.executor import DeploymentExecutor
+from handlers.executor import REPLICA_COUNT_MISMATCH, DeploymentExecutor
 from handlers.results import DeploymentExecutionError
 
-#: The code of a failure for want of an app proxy.
-PROXY_TARGET_MISSING = "proxy-target-missing"
+#: What a result is rejected with when the deployment has moved on since the operation began.
+_CHANGED_MEANWHILE = frozenset(
+    {RejectionCode.CHANGED_MEANWHILE, RejectionCode.BEING_DESTROYED, RejectionCode.DESTROYED}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +46,9 @@ class RetryPolicy:
 class Reconciliation:
     """Runs operations of the executor and has their results recorded.
 
-    ``registration_seconds`` is the longest that a create call may take with all its waiting, ``settle_seconds`` how
-    much longer the proxy may act on it after that.
+    ``registration_seconds`` is the longest that a create call may take with all its waiting, ``announcement_seconds``
+    how long before it its announcement may take to be committed, and ``settle_seconds`` how much longer the proxy may
+    act on it after that.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Reconciliation:
         clock: Callable[[], datetime],
         decision_limits: DecisionLimits,
         registration_seconds: float,
+        announcement_seconds: float = 10.0,
         settle_seconds: float = 30.0,
         retry: RetryPolicy = RetryPolicy(),
     ) -> None:
@@ -65,6 +70,7 @@ class Reconciliation:
         self._clock = clock
         self._limits = decision_limits
         self._registration = timedelta(seconds=registration_seconds)
+        self._announcement = timedelta(seconds=announcement_seconds)
         self._settle = timedelta(seconds=settle_seconds)
         self._retry = retry
 
@@ -96,13 +102,16 @@ class Reconciliation:
         """Commit the announcement of each create call before it is made, so that no destruction overlooks it."""
         reachable = [d for d in deployments if self._has_proxy(d)]
         missing = [self._proxy_missing(d, Operation.CHECK_PENDING) for d in deployments if not self._has_proxy(d)]
-        deadline = self._clock() + self._registration
+        latest_start = self._clock() + self._announcement
+        deadline = latest_start + self._registration
         announcements = [
             c.StartEndpointRegistration(deployment_id=d.id, deadline=deadline, settles_at=deadline + self._settle)
             for d in reachable
         ]
         decided = await self._decider.execute(announcements, Operation.CHECK_PENDING)
         announced = [a.state for a in decided if a.rejection is None and a.state is not None]
+        if self._clock() > latest_start:
+            return [*missing, *map(self._announced_too_late, announced)]
         result = await self._executor.check_pending_deployments(announced)
         # The settings may have lost a proxy between the announcement and the call.
         missing += [self._proxy_missing(d, Operation.CHECK_PENDING) for d in result.skipped]
@@ -111,24 +120,29 @@ class Reconciliation:
     async def _check_ready(self, deployments: Sequence[Deployment]) -> Sequence[c.AnyCommand]:
         result = await self._executor.check_ready_deployments_that_need_scaling(deployments)
         ready = [c.RecordReady(deployment_id=d.id) for d in result.successes]
-        mismatched = [
+        mismatched = [error for error in result.errors if error.code == REPLICA_COUNT_MISMATCH]
+        failed = [error for error in result.errors if error.code != REPLICA_COUNT_MISMATCH]
+        differences = [
             c.RecordReplicaCountMismatch(
                 deployment_id=error.deployment_info.id,
                 expected=error.deployment_info.target_replica_count,
                 actual=error.deployment_info.active_count,
             )
-            for error in result.errors
+            for error in mismatched
         ]
-        return [*ready, *mismatched]
+        # Counting replicas is the first step of scaling, and fails as scaling.
+        return [*ready, *differences, *self._failures(Operation.SCALE, failed)]
 
     async def _destroy(self, deployments: Sequence[Deployment]) -> Sequence[c.AnyCommand]:
         sent_at = self._clock()
+        reachable = {d.id for d in deployments if self._has_proxy(d)}
         result = await self._executor.destroy_deployment(deployments)
         commands: list[c.AnyCommand] = []
         for deployment in result.successes:
             if not deployment.endpoint.may_exist:
                 continue
-            if self._has_proxy(deployment):
+            # If the settings changed meanwhile, nobody knows whether there was a proxy to call.
+            if deployment.id in reachable and self._has_proxy(deployment):
                 commands.append(c.RecordEndpointUnregistered(deployment_id=deployment.id, sent_at=sent_at))
             else:
                 commands.append(self._proxy_missing(deployment, Operation.DESTROY))
@@ -147,6 +161,16 @@ class Reconciliation:
             kind=FailureKind.PERMANENT,
         )
 
+    def _announced_too_late(self, deployment: Deployment) -> c.AnyCommand:
+        return self._failure(
+            deployment,
+            Operation.CHECK_PENDING,
+            code="announced-too-late",
+            reason="the create call was not made, because its announcement took too long to be committed",
+            detail="",
+            kind=FailureKind.TRANSIENT,
+        )
+
     def _failures(self, operation: Operation, errors: Sequence[DeploymentExecutionError]) -> list[c.AnyCommand]:
         """What changed meanwhile is no failure: the deployment is due again by its new state."""
         return [
@@ -159,7 +183,7 @@ class Reconciliation:
                 kind=error.kind,
             )
             for error in errors
-            if error.code != RejectionCode.CHANGED_MEANWHILE
+            if error.code not in _CHANGED_MEANWHILE
         ]
 
     def _failure(

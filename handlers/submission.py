@@ -1,17 +1,18 @@
 """What is handed to the decider: records in order, or commands of Routekeeper's own, and what comes back."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from domain.commands import AnyCommand
 from domain.deployment import Deployment
-from domain.errors import CommandRejected
+from domain.errors import CommandRejected, RoutekeeperError
 from domain.events import DeploymentEvent
 from domain.recorded import OperationCause
-from handlers.ports import PositionMove
-from handlers.records import CommandRecord, ParsedRecord, ReceivedRecord, SamplesRecord
+from domain.rejections import rejection_stream
+from handlers.ports import PositionConflict, PositionMove
+from handlers.records import CommandRecord, ParsedRecord, PartitionId, ReceivedRecord, SamplesRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,10 @@ class Decided:
     rejection: CommandRejected | None = None
 
 
+class DeciderStopped(RoutekeeperError):
+    """Nobody decides any more: what was submitted may or may not have become true."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Submission:
     """Items that are decided in order and committed together; ``done`` gives one :class:`Decided` an item.
@@ -68,6 +73,16 @@ class Submission:
     items: Sequence[Item]
     moves: Sequence[PositionMove]
     done: "asyncio.Future[Sequence[Decided]]"
+
+    def settle(self, decided: Sequence[Decided]) -> None:
+        """Give the answer, unless whoever submitted has gone."""
+        if not self.done.done():
+            self.done.set_result(decided)
+
+    def fail(self, error: Exception) -> None:
+        """Say why there is no answer, unless whoever submitted has gone."""
+        if not self.done.done():
+            self.done.set_exception(error)
 
     def singly(self) -> Iterator["Submission"]:
         """The items as submissions of their own, in order, each moving the position past its record."""
@@ -82,3 +97,43 @@ class Submission:
                 moves.append(move)
                 expected = following
             yield Submission([item], moves, loop.create_future())
+
+
+def items_of(batch: Sequence[Submission]) -> list[Item]:
+    """All items of a batch in order."""
+    return [item for submission in batch for item in submission.items]
+
+
+def deployment_ids(items: Sequence[Item]) -> set[UUID]:
+    """The deployments that the items are about."""
+    return {key for item in items if (key := item.deployment_id) is not None}
+
+
+def rejection_streams(items: Sequence[Item]) -> set[UUID]:
+    """The streams that refusals of the items would go to."""
+    origins = {item.record.origin for item in items if isinstance(item, RecordItem)}
+    return {rejection_stream(o.topic, o.epoch, o.partition) for o in origins}
+
+
+def in_line(batch: Sequence[Submission]) -> Iterator[Submission]:
+    """Give those that begin where the ones before them end; fail the others, as the log would if they came alone."""
+    reached: dict[PartitionId, int] = {}
+    for submission in batch:
+        strays = [m.origin for m in submission.moves if reached.get(m.origin, m.expected) != m.expected]
+        if strays:
+            submission.fail(PositionConflict(strays))
+        else:
+            reached |= {move.origin: move.next for move in submission.moves}
+            yield submission
+
+
+def without(batch: Sequence[Submission], origins: Collection[PartitionId]) -> list[Submission]:
+    """Fail those who read from partitions that somebody else has read, and give the others."""
+    others = []
+    for submission in batch:
+        lost = [move.origin for move in submission.moves if move.origin in origins]
+        if lost:
+            submission.fail(PositionConflict(lost))
+        else:
+            others.append(submission)
+    return others

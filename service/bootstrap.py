@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from adapters.event_store.repository import EventSourcedDeploymentRepository
-from adapters.kafka.envelope import RecordLimits, parse_record
+from adapters.kafka.envelope import parse_record
 from adapters.kafka.partitioner import partition_hash
 from domain.decide import NewId
 from handlers.app_proxy import ClientPool
@@ -97,5 +97,4 @@ def assemble(
 
 
 def _parser(kafka: KafkaSettings) -> Callable[[ReceivedRecord], ParsedRecord]:
-    limits = RecordLimits(max_bytes=kafka.record_bytes, max_depth=kafka.record_depth)
-    return lambda record: parse_record(record, limits)
+    return lambda record: parse_record(record, kafka.records, kafka.topics)

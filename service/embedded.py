@@ -7,7 +7,7 @@ in another terminal, finds them.
 import os
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 #: The name of the file in the data folder.
 _FILE = "embedded.json"
@@ -19,18 +19,22 @@ class EmbeddedProxy(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     address: str
-    token: str
+    token: str = Field(repr=False)
     groups: tuple[str, ...]
 
 
 class EmbeddedParts(BaseModel):
-    """What is up: a broker with its ``incarnation``, kept by process ``broker_pid``, and perhaps a proxy."""
+    """What is up: a broker with its ``incarnation``, in process ``broker_pid``, and perhaps a proxy.
+
+    Whoever works with a broker that is not supervised ends it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     broker_address: str
     broker_incarnation: str
     broker_pid: int
+    is_supervised: bool
     proxy: EmbeddedProxy | None = None
 
     def is_alive(self) -> bool:
@@ -57,6 +61,7 @@ def announce_embedded(data_dir: Path, parts: EmbeddedParts) -> None:
     """Write down what is up, in one step, so that nobody reads half of it."""
     data_dir.mkdir(parents=True, exist_ok=True)
     draft = data_dir / f"{_FILE}.{os.getpid()}"
+    draft.touch(mode=0o600)
     draft.write_text(parts.model_dump_json(indent=2))
     draft.replace(data_dir / _FILE)
 

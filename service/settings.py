@@ -4,15 +4,16 @@
 a broker's address an embedded broker is used, without a database SQLite files in the data folder.
 """
 
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adapters.app_proxy import HttpxClientPoolLimits
+from adapters.kafka.consumer_settings import ConsumerSettings
+from adapters.kafka.envelope import RecordLimits
 from adapters.kafka.topics import Topics
 from domain.errors import RoutekeeperError
 from domain.limits import DecisionLimits
@@ -28,24 +29,17 @@ _Count = Annotated[int, Field(ge=1)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaSettings:
-    """How to reach Kafka and how much to read at once.
+    """How to reach Kafka, and what to read of it.
 
     ``bootstrap_servers``: ``host:port``, several separated by commas (unset: an embedded broker). ``epoch``: the
-    incarnation of the topics; another one after they were made anew. ``instance_id``: names this worker to the
-    consumer group, so that it gets its partitions back after a restart. ``fetch_records`` (count) and
-    ``fetch_wait_seconds`` bound a fetch; ``record_bytes`` and ``record_depth`` (levels) what a record may hold.
+    incarnation of the topics; another one after they were made anew.
     """
 
     bootstrap_servers: str | None = None
-    group_id: str = "routekeeper"
-    instance_id: str = field(default_factory=socket.gethostname)
     epoch: str = "1"
-    session_timeout_seconds: _Seconds = 10.0
-    fetch_records: _Count = 500
-    fetch_wait_seconds: _Seconds = 0.5
-    record_bytes: _Count = 1024 * 1024
-    record_depth: _Count = 32
     topics: Topics = field(default_factory=Topics)
+    consumer: ConsumerSettings = field(default_factory=ConsumerSettings)
+    records: RecordLimits = field(default_factory=RecordLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +88,8 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".routekeeper")
     proxy_targets_file: Path | None = None
     stop_grace_seconds: _Seconds = 20.0
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     proxy: ProxySettings = Field(default_factory=ProxySettings)
     decisions: DecisionLimits = Field(default_factory=DecisionLimits)

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from random import random
+from typing import TypeVar
 
 from handlers.backoff import Backoff
 
 log = logging.getLogger(__name__)
+
+E = TypeVar("E", bound=BaseException)
 
 
 async def keep_running(
@@ -41,3 +44,12 @@ async def keep_running(
                 await stop.wait()
         if stop.is_set():
             return
+
+
+def leaves(group: BaseExceptionGroup[E]) -> Iterator[E]:
+    """The single errors in a group of errors and groups."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error

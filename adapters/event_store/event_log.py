@@ -1,12 +1,14 @@
 """The event log over a recorder: asynchronous outside, one writer thread inside."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from eventsourcing.persistence import (
     InterfaceError,
@@ -16,7 +18,7 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.sqlite import SQLiteDatastore
 
-from adapters.event_store.mapper import EventMapper
+from adapters.event_store.mapper import MAX_EVENT_BYTES, EventMapper
 from adapters.event_store.recorder import LogRecorder
 from adapters.event_store.sqlite import SQLiteLogRecorder
 from domain.deployment import Deployment
@@ -28,6 +30,12 @@ from handlers.records import PartitionId
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+#: How many calls read beside each other (count).
+_READERS = 4
+
+#: What a store raises that does not answer; the driver's own where the library leaves it as it is.
+_NO_ANSWER = (OperationalError, InterfaceError, InternalError, sqlite3.OperationalError)
 
 
 class RecorderEventLog:
@@ -41,7 +49,7 @@ class RecorderEventLog:
         self._mapper = mapper
         self._close = close
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="event-log-writer")
-        self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="event-log-reader")
+        self._readers = ThreadPoolExecutor(max_workers=_READERS, thread_name_prefix="event-log-reader")
 
     async def append(self, batch: LogBatch) -> Sequence[int]:
         return await self._run(self._writer, self._append, batch)
@@ -111,19 +119,42 @@ class RecorderEventLog:
 
     async def _run(self, pool: ThreadPoolExecutor, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         def guarded() -> R:
-            try:
+            with _answering():
                 return call(*args, **kwargs)
-            except (OperationalError, InterfaceError, InternalError) as error:
-                raise LogUnavailable(f"the event store does not answer: {error}") from error
 
         return await asyncio.get_running_loop().run_in_executor(pool, guarded)
 
 
-def open_sqlite_log(path: Path | str, *, lock_timeout_seconds: int = 5) -> RecorderEventLog:
-    """Open the log in the SQLite file ``path`` (``":memory:"`` for a passing one), creating what is missing."""
-    if path != ":memory:":
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except _NO_ANSWER as error:
+        raise LogUnavailable(f"the event store does not answer: {error}") from error
+
+
+def open_sqlite_log(
+    path: Path | str, *, lock_timeout_seconds: int = 5, max_event_bytes: int = MAX_EVENT_BYTES
+) -> RecorderEventLog:
+    """Open the log in the SQLite file ``path`` (``":memory:"`` for a passing one), creating what is missing.
+
+    Raises :class:`LogUnavailable` if the file cannot be used.
+    """
+    if path == ":memory:":
+        # By itself every connection would have a memory of its own; the name keeps other logs out of this one.
+        path = f"file:{uuid4()}?mode=memory&cache=shared"
+    else:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    datastore = SQLiteDatastore(str(path), lock_timeout=lock_timeout_seconds)
+    datastore = SQLiteDatastore(str(path), lock_timeout=lock_timeout_seconds, pool_size=_READERS + 1)
     recorder = SQLiteLogRecorder(datastore)
-    recorder.create_table()
-    return RecorderEventLog(recorder, EventMapper(), close=datastore.close)
+    with _answering():
+        _connect(datastore)
+        recorder.create_table()
+    return RecorderEventLog(recorder, EventMapper(max_event_bytes), close=datastore.close)
+
+
+def _connect(datastore: SQLiteDatastore) -> None:
+    """Make all connections now: once the library's pool fails to make one for a writer, no writer gets any more."""
+    with ExitStack() as connections:
+        for _ in range(datastore.pool.pool_size):
+            connections.enter_context(datastore.get_connection(commit=False))

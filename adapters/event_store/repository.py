@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from uuid import UUID
 
 from domain import commands as c
@@ -27,7 +28,8 @@ class EventSourcedDeploymentRepository:
     """Implements :class:`handlers.deployment_repository.DeploymentRepository`.
 
     Between reading an operation's input and storing its result it remembers what the result needs and the port does not
-    carry: whose the routes are (at most ``remembered_routes``), and the arithmetic behind a desired number of replicas.
+    carry: whose the routes are (``remembered_routes``, beside those fetched last), and the arithmetic behind a desired
+    number of replicas.
     """
 
     def __init__(
@@ -58,10 +60,18 @@ class EventSourcedDeploymentRepository:
 
     async def fetch_active_routes_by_endpoint_ids(self, endpoint_ids: set[UUID]) -> Mapping[UUID, Sequence[RouteData]]:
         routes = {key: state.active_routes for key, state in (await self._decider.load(endpoint_ids)).items()}
-        if len(self._route_owners) > self._remembered_routes:
-            self._route_owners.clear()
-        self._route_owners.update((route.id, key) for key, some in routes.items() for route in some)
+        owners = {route.id: key for key, some in routes.items() for route in some}
+        self._remember_owners(owners)
         return routes
+
+    def _remember_owners(self, owners: Mapping[UUID, UUID]) -> None:
+        """Forget the routes that were fetched longest ago first: operations under way still ask for the others."""
+        for route_id in owners:
+            self._route_owners.pop(route_id, None)
+        excess = len(self._route_owners) - self._remembered_routes
+        for route_id in list(islice(self._route_owners, max(0, excess))):
+            del self._route_owners[route_id]
+        self._route_owners.update(owners)
 
     async def scale_routes(self, creators: Sequence[RouteCreator], updater: BatchUpdater | None) -> None:
         counts: dict[RouteCreator, int] = {}
@@ -89,6 +99,8 @@ class EventSourcedDeploymentRepository:
         self, deployments: Sequence[DeploymentInfo], rules: Mapping[UUID, Sequence[AutoScalingRule]]
     ) -> AutoScalingMetricsData:
         ids = {deployment.id for deployment in deployments}
+        for key in ids:
+            self._decisions.pop(key, None)
         return AutoScalingMetricsData(
             routes_by_endpoint=await self.fetch_active_routes_by_endpoint_ids(ids),
             samples_by_endpoint={key: self._samples.of(key) for key in ids if rules.get(key)},
@@ -98,12 +110,15 @@ class EventSourcedDeploymentRepository:
         states = await self._decider.load(desired.keys())
         commands = []
         for key, count in desired.items():
-            decision = self._decisions.pop(key, None)
+            # Kept until it is stored, as storing may be tried again.
+            decision = self._decisions.get(key)
             if decision is None or decision.desired != count:
                 current = states[key].target_replica_count if key in states else count
                 decision = ScalingDecision(previous=current, desired=count, reason=DecisionReason.MANUAL)
             commands.append(c.RecordDesiredReplicas(deployment_id=key, decision=decision))
         await self._execute(commands, Operation.CALCULATE)
+        for key in desired:
+            self._decisions.pop(key, None)
 
     async def calculate_desired_replicas_for_deployment(
         self, deployment: DeploymentInfo, rules: Sequence[AutoScalingRule], metrics: AutoScalingMetricsData
@@ -116,7 +131,6 @@ class EventSourcedDeploymentRepository:
         )
         policy = deployment.scaling_policy.model_copy(update={"rules": tuple(rules)})
         decision = evaluate(policy, given, self._clock())
-        self._decisions.pop(deployment.id, None)
         if decision is None:
             return None
         self._decisions[deployment.id] = decision
@@ -128,7 +142,7 @@ class EventSourcedDeploymentRepository:
     def _terminations(self, route_ids: Collection[UUID]) -> list[c.AnyCommand]:
         victims: dict[UUID, set[UUID]] = {}
         for route_id in route_ids:
-            owner = self._route_owners.pop(route_id, None) or self._decider.owner_of_route(route_id)
+            owner = self._route_owners.get(route_id) or self._decider.owner_of_route(route_id)
             if owner is None:
                 raise CommandRejected(RejectionCode.UNKNOWN_ROUTE, f"there is no route {route_id}")
             victims.setdefault(owner, set()).add(route_id)

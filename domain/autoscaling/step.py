@@ -23,7 +23,8 @@ def evaluate_step(
     ``current`` is the target number of replicas, ``active`` the ids of the routes that count, ``fired_at`` when the
     rule last changed something. A step past the rule's bounds is cut to them.
     """
-    if fired_at is not None and now < fired_at + timedelta(seconds=rule.cooldown_seconds):
+    # Either way: a clock that was set back must not make the rule rest for as long as it was wrong.
+    if fired_at is not None and abs(now - fired_at) < timedelta(seconds=rule.cooldown_seconds):
         return None
     values = [s for s in samples if (s.source, s.metric) == (rule.source, rule.metric)]
     metric, used = _aggregate(rule.source, values, active)

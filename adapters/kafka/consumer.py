@@ -1,0 +1,110 @@
+"""Reads the input topics as a member of a consumer group, and survives losing the broker."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
+
+from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.consumer_settings import ConsumerSettings
+from adapters.kafka.membership import Membership
+from adapters.kafka.stoppable import wait_for_event
+from adapters.kafka.topics import Topics
+from handlers.consumption import RecordHandler
+from handlers.records import PartitionId
+
+log = logging.getLogger(__name__)
+
+_DEFAULT_SETTINGS = ConsumerSettings()
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class RecordConsumer:
+    """Drives a handler with the records of the partitions that the group gives to this worker.
+
+    ``epoch`` names the incarnation of the topics; another one makes every partition be read from its beginning.
+    """
+
+    def __init__(
+        self,
+        handler: RecordHandler,
+        connection: KafkaConnection,
+        topics: Topics,
+        *,
+        epoch: str,
+        settings: ConsumerSettings = _DEFAULT_SETTINGS,
+        clock: Callable[[], datetime] = _utc_now,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self._handler = handler
+        self._connection = connection
+        self._topics = topics
+        self._epoch = epoch
+        self._settings = settings
+        self._clock = clock
+        self._random = random
+        self._is_paused = False
+        self._membership: Membership | None = None
+
+    @property
+    def assignment(self) -> frozenset[PartitionId]:
+        """The partitions that are being read: none before the first join, and while the broker is away."""
+        return self._membership.reading if self._membership is not None else frozenset()
+
+    def pause(self) -> None:
+        """Read no more records, but stay in the group."""
+        self._is_paused = True
+        if self._membership is not None:
+            self._membership.is_paused = True
+
+    def resume(self) -> None:
+        """Read on."""
+        self._is_paused = False
+        if self._membership is not None:
+            self._membership.is_paused = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read until ``stop`` is set, then finish what is being handled and leave the group.
+
+        While the broker is away it is tried again and again, with a bounded backoff. Raises
+        :class:`~handlers.consumption.ConsumptionHalted` where going on would lose or repeat records, and whatever the
+        handler raises beyond what it may.
+        """
+        failures = 0
+        while not stop.is_set():
+            membership = self._membership = self._new_membership()
+            try:
+                await membership.run(self._topics.inputs, stop)
+            except KafkaError as error:
+                failures = 1 if membership.has_handled else failures + 1
+                delay = self._settings.backoff.delay(failures, self._random())
+                log.warning("lost Kafka, joining again in %.1f s: %r", delay, error, extra={"action": "rejoin"})
+                await wait_for_event(stop, delay)
+            finally:
+                self._membership = None
+
+    def _new_membership(self) -> Membership:
+        consumer = AIOKafkaConsumer(
+            **self._connection.client_options(),
+            **self._settings.client_options(),
+            partition_assignment_strategy=[RangePartitionAssignor],
+        )
+        membership = Membership(
+            consumer,
+            self._handler,
+            epoch=self._epoch,
+            low_priority_topics=[self._topics.metrics],
+            settings=self._settings,
+            clock=self._clock,
+            random=self._random,
+        )
+        membership.is_paused = self._is_paused
+        return membership

@@ -1,0 +1,216 @@
+"""One stay in the consumer group: from joining until stopping, losing the broker, or an error."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from adapters.kafka.consumer_settings import ConsumerSettings
+from adapters.kafka.offset_reports import OffsetReports
+from adapters.kafka.partition_starts import PartitionStarts
+from adapters.kafka.stoppable import unless_stopped, wait_for_event
+from handlers.consumption import RecordHandler
+from handlers.ports import DeadLettersUnavailable, LogUnavailable, PositionConflict
+from handlers.records import PartitionId
+
+log = logging.getLogger(__name__)
+
+Batch = Mapping[TopicPartition, Sequence[ConsumerRecord]]
+
+_STORE_IN_TROUBLE = (PositionConflict, LogUnavailable, DeadLettersUnavailable)
+
+
+class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
+    """Reads what is assigned and hands it over.
+
+    aiokafka tells of a changed assignment in a task of its own; here that only leaves a note, and partitions are
+    prepared between two batches. So the handler is called by one task at a time.
+    """
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        handler: RecordHandler,
+        *,
+        epoch: str,
+        low_priority_topics: Collection[str],
+        settings: ConsumerSettings,
+        clock: Callable[[], datetime],
+        random: Callable[[], float],
+    ) -> None:
+        self.has_handled = False
+        self.is_paused = False
+        self._consumer = consumer
+        self._handler = handler
+        self._epoch = epoch
+        self._low_priority_topics = frozenset(low_priority_topics)
+        self._settings = settings
+        self._starts = PartitionStarts(consumer, clock=clock)
+        self._random = random
+        self._reports = OffsetReports(consumer, interval=settings.commit_interval)
+        self._held: frozenset[TopicPartition] = frozenset()
+        self._unprepared: frozenset[TopicPartition] = frozenset()
+        self._generation = 0
+        self._taken_away = asyncio.Event()
+        self._failures = 0
+        self._work: asyncio.Task[None] | None = None
+        self._revoking: asyncio.Task[None] | None = None
+
+    @property
+    def reading(self) -> frozenset[PartitionId]:
+        """The partitions that are being read."""
+        return frozenset(self._origins(self._held - self._unprepared))
+
+    async def run(self, topics: Collection[str], stop: asyncio.Event) -> None:
+        """Join, and read until ``stop``. Raises aiokafka's ``KafkaError`` where the broker is lost for good."""
+        self._consumer.subscribe(topics, listener=self)
+        try:
+            await unless_stopped(stop, self._consumer.start())
+            while not stop.is_set():
+                await self._turn(stop)
+        finally:
+            await self._leave()
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 - it is all of them
+        """Finish what is being handled, for a bounded time, and let go of everything."""
+        self._generation += 1
+        self._unprepared = frozenset()
+        self._taken_away.set()
+        await self._finish_work()
+        await self._let_go()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Leave a note; the reading task prepares the partitions."""
+        self._generation += 1
+        self._unprepared = frozenset(assigned)
+        self._taken_away.clear()
+
+    async def _turn(self, stop: asyncio.Event) -> None:
+        """Prepare partitions that are new, or read and hand over one batch."""
+        if self._revoking is not None and self._revoking.done():
+            self._revoking.result()  # aiokafka only logs what its listener raises
+        generation = self._generation
+        if self._unprepared:
+            await self._do(self._prepare(self._unprepared, stop), stop)
+            return
+        batch = await unless_stopped(stop, self._poll(stop))
+        if batch and generation == self._generation:
+            await self._do(self._hand_over(batch, stop), stop)
+
+    async def _do(self, work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
+        self._work = asyncio.create_task(work)
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({self._work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            await self._finish_work()
+        if not self._work.cancelled():
+            self._work.result()
+
+    async def _finish_work(self) -> None:
+        if self._work is None or self._work.done():
+            return
+        await asyncio.wait({self._work}, timeout=self._settings.revocation_grace)
+        if not self._work.done():
+            log.warning(
+                "gave up on records that took longer than %g s while their partitions were taken away",
+                self._settings.revocation_grace,
+                extra={"action": "abandon-batch"},
+            )
+            self._work.cancel()
+            await asyncio.wait({self._work}, timeout=self._settings.revocation_grace)
+
+    async def _let_go(self) -> None:
+        origins, self._held = self._origins(self._held), frozenset()
+        self._starts.forget()
+        self._reports.forget()
+        if origins:
+            self._revoking = asyncio.create_task(self._handler.revoked(list(origins)))
+            await asyncio.wait({self._revoking})
+
+    async def _prepare(self, partitions: frozenset[TopicPartition], stop: asyncio.Event) -> None:
+        """Seek to the stored positions, one record early where that record is still there to be compared."""
+        origins = self._origins(partitions)
+        self._held |= partitions
+        try:
+            positions = await self._handler.assigned(list(origins))
+        except LogUnavailable as error:
+            await self._back_off(error, stop)
+            return
+        await self._starts.seek(origins, positions)
+        self._unprepared -= partitions
+
+    async def _poll(self, stop: asyncio.Event) -> Batch:
+        """Read what is there, commands before metrics; wait a little if there is nothing."""
+        self._apply_pause()
+        urgent = [partition for partition in self._held if partition.topic not in self._low_priority_topics]
+        patient = [partition for partition in self._held if partition.topic in self._low_priority_topics]
+        room = self._settings.max_records
+        batch: dict[TopicPartition, Sequence[ConsumerRecord]] = {}
+        try:
+            if urgent:
+                batch |= await self._consumer.getmany(*urgent, max_records=max(1, room - room // 10))
+            room -= sum(map(len, batch.values()))
+            if patient and room:
+                batch |= await self._consumer.getmany(*patient, max_records=room)
+            return batch or await self._consumer.getmany(
+                timeout_ms=int(self._settings.max_wait * 1000), max_records=room
+            )
+        except NoOffsetForPartitionError:
+            # aiokafka looks for a committed offset as soon as a partition is assigned; ours come from the handler.
+            return {}
+        except OffsetOutOfRangeError as error:
+            self._unprepared = self._held
+            await self._back_off(error, stop)
+            return {}
+
+    def _apply_pause(self) -> None:
+        if self.is_paused:
+            self._consumer.pause(*self._held)
+        elif paused := self._consumer.paused():
+            self._consumer.resume(*paused)
+
+    async def _hand_over(self, batch: Batch, stop: asyncio.Event) -> None:
+        records = []
+        for partition, read in batch.items():
+            records += self._starts.received(self._origin(partition), partition, read)
+        if not records:
+            return
+        try:
+            await self._handler.handle(records)
+        except _STORE_IN_TROUBLE as error:
+            self._unprepared |= batch.keys()
+            await self._back_off(error, stop)
+        else:
+            self._failures = 0
+            self.has_handled = True
+            self._reports.report({partition: read[-1].offset + 1 for partition, read in batch.items()})
+
+    async def _back_off(self, error: Exception, stop: asyncio.Event) -> None:
+        self._failures += 1
+        delay = self._settings.backoff.delay(self._failures, self._random())
+        log.warning("records are read again in %.1f s: %s", delay, error, extra={"action": "read-again"})
+        await unless_stopped(stop, wait_for_event(self._taken_away, delay))
+
+    async def _leave(self) -> None:
+        await self._finish_work()
+        await self._reports.close()
+        await self._let_go()
+        stopping = asyncio.create_task(self._consumer.stop())
+        await asyncio.wait({stopping}, timeout=self._settings.revocation_grace)
+        if not stopping.done() or isinstance(stopping.exception(), KafkaError):
+            stopping.cancel()
+            log.warning("the consumer group was not left cleanly", extra={"action": "leave-group"})
+        if self._revoking is not None:
+            self._revoking.result()
+
+    def _origins(self, partitions: Collection[TopicPartition]) -> dict[PartitionId, TopicPartition]:
+        return {self._origin(partition): partition for partition in sorted(partitions)}
+
+    def _origin(self, partition: TopicPartition) -> PartitionId:
+        return PartitionId(partition.topic, self._epoch, partition.partition)

@@ -1,0 +1,187 @@
+"""The topics that Routekeeper reads and writes: their names, making them, and checking that they fit together.
+
+::
+
+    TopicsUnusable               the topics are not as they must be
+     ├── KafkaUnavailable        no broker answers
+     ├── TopicMissing            a topic is not there
+     ├── TopicNotCreated         the cluster refused to make a topic
+     └── TopicsNotCopartitioned  the input topics have different numbers of partitions
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
+
+from adapters.kafka.connection import KafkaConnection
+from domain.errors import RoutekeeperError
+
+_NO_ERROR = 0
+_POLL_INTERVAL = 0.1
+
+
+class TopicsUnusable(RoutekeeperError):
+    """The topics are not as they must be."""
+
+
+class KafkaUnavailable(TopicsUnusable):
+    """No broker answers."""
+
+
+class TopicMissing(TopicsUnusable):
+    """A topic is not there."""
+
+
+class TopicNotCreated(TopicsUnusable):
+    """The cluster refused to make a topic."""
+
+
+class TopicsNotCopartitioned(TopicsUnusable):
+    """The input topics have different numbers of partitions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topics:
+    """Names of the topics, and how missing ones are made: how many ``partitions``, each kept on how many brokers.
+
+    ``dead_letter_max_bytes`` is the largest dead letter: what was refused plus the headers that say why.
+    """
+
+    commands: str = "routekeeper.commands"
+    routes: str = "routekeeper.routes"
+    metrics: str = "routekeeper.metrics"
+    dead_letters: str = "routekeeper.dead-letters"
+    events: str = "routekeeper.events"
+    desired_routes: str = "routekeeper.desired-routes"
+    partitions: int = 4
+    replication_factor: int = 1
+    dead_letter_max_bytes: int = 4 * 1024 * 1024
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What is read, all with the same key and number of partitions."""
+        return (self.commands, self.routes, self.metrics)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """What is read and what is written."""
+        return (*self.inputs, self.dead_letters, self.events, self.desired_routes)
+
+    def configuration(self, topic: str) -> Mapping[str, str]:
+        """What is set for one topic beyond the cluster's defaults."""
+        if topic == self.desired_routes:
+            return {"cleanup.policy": "compact"}
+        if topic == self.dead_letters:
+            return {"max.message.bytes": str(self.dead_letter_max_bytes)}
+        return {}
+
+
+@asynccontextmanager
+async def administration(connection: KafkaConnection, *, give_up_after: float) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Connect an administration client, closed at the end; everything together may take ``give_up_after`` seconds.
+
+    Raises :class:`KafkaUnavailable` after that time.
+    """
+    admin = AIOKafkaAdminClient(**connection.client_options())
+    try:
+        async with asyncio.timeout(give_up_after):
+            await _start(admin)
+            yield admin
+    except TimeoutError as error:
+        raise KafkaUnavailable(
+            f"Kafka at {connection.bootstrap_servers} did not answer in {give_up_after:g} s"
+        ) from error
+    finally:
+        await admin.close()
+
+
+async def _start(admin: AIOKafkaAdminClient) -> None:
+    while True:
+        try:
+            await admin.start()
+        except KafkaConnectionError:
+            await asyncio.sleep(_POLL_INTERVAL)
+        else:
+            return
+
+
+async def ensure_topics(connection: KafkaConnection, topics: Topics, *, give_up_after: float = 30.0) -> Sequence[str]:
+    """Make the topics that are not there and give their names, once they can be used.
+
+    Existing topics are left as they are. Raises :class:`TopicNotCreated` where the cluster refuses, and
+    :class:`KafkaUnavailable` if it takes longer than ``give_up_after`` seconds.
+    """
+    async with administration(connection, give_up_after=give_up_after) as admin:
+        there = await _partition_counts(admin, topics.all)
+        missing = [topic for topic in topics.all if topic not in there]
+        if not missing:
+            return ()
+        created = await _create(admin, topics, missing)
+        await _usable(admin, topics)
+        return created
+
+
+async def check_copartitioning(connection: KafkaConnection, topics: Topics, *, give_up_after: float = 30.0) -> int:
+    """Give the number of partitions that the input topics have in common.
+
+    Raises :class:`TopicMissing`, :class:`TopicsNotCopartitioned`, or :class:`KafkaUnavailable` after ``timeout``
+    seconds.
+    """
+    async with administration(connection, give_up_after=give_up_after) as admin:
+        counts = await _partition_counts(admin, topics.inputs)
+    if missing := [topic for topic in topics.inputs if topic not in counts]:
+        raise TopicMissing(f"missing in the Kafka cluster: {', '.join(missing)}")
+    if len(set(counts.values())) > 1:
+        have = ", ".join(f"{topic} has {counts[topic]}" for topic in topics.inputs)
+        raise TopicsNotCopartitioned(
+            f"the input topics must have the same number of partitions, but {have}; a deployment's records must be in "
+            "the same partition of each, so add partitions to the smaller ones while no worker runs"
+        )
+    return counts[topics.commands]
+
+
+async def read_cluster_id(connection: KafkaConnection, *, give_up_after: float = 30.0) -> str:
+    """What the cluster calls itself, which tells one broker without disk from the next one at the same address.
+
+    Raises :class:`KafkaUnavailable` after ``give_up_after`` seconds.
+    """
+    async with administration(connection, give_up_after=give_up_after) as admin:
+        description = await admin.describe_cluster()
+    return str(description.get("cluster_id") or "")
+
+
+async def _usable(admin: AIOKafkaAdminClient, topics: Topics) -> None:
+    while len(await _partition_counts(admin, topics.all)) < len(topics.all):  # noqa: ASYNC110 - only the broker knows
+        await asyncio.sleep(_POLL_INTERVAL)
+
+
+async def _partition_counts(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, int]:
+    """How many partitions the topics have; those that are not there, or have no leader yet, are absent."""
+    counts = {}
+    # All topics are asked for, as naming one that is missing makes some brokers create it.
+    for described in await admin.describe_topics():
+        partitions = described["partitions"]
+        led = all(partition["leader"] >= 0 for partition in partitions)
+        if described["topic"] in topics and described["error_code"] == _NO_ERROR and partitions and led:
+            counts[described["topic"]] = len(partitions)
+    return counts
+
+
+async def _create(admin: AIOKafkaAdminClient, topics: Topics, missing: Sequence[str]) -> Sequence[str]:
+    wanted = [
+        NewTopic(name, topics.partitions, topics.replication_factor, topic_configs=dict(topics.configuration(name)))
+        for name in missing
+    ]
+    answer = await admin.create_topics(wanted)
+    created = []
+    for name, code, *detail in answer.topic_errors:
+        if code == _NO_ERROR:
+            created.append(name)
+        elif for_code(code) is not TopicAlreadyExistsError:
+            reason = next(filter(None, detail), "") or for_code(code).description
+            raise TopicNotCreated(f"topic {name} was not created: {reason} ({for_code(code).__name__})")
+    return tuple(created)

@@ -1,0 +1,162 @@
+"""Writing many rows of a table at once, in the way that each database takes them fastest.
+
+The measured gains are against SQLAlchemy's own executemany, for 500 rows at a time, client and server together.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any, Protocol
+
+from pydantic_core import to_json
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Connection,
+    Insert,
+    Table,
+    TableValuedAlias,
+    Text,
+    Update,
+    and_,
+    bindparam,
+    cast,
+    column,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from sqlalchemy.sql.elements import KeyedColumnElement
+
+from projections.rows import Row
+
+#: What the name of a column of the key begins with where its value says which row to change.
+KEY_PREFIX = "key_"
+
+
+class BulkWriter(Protocol):
+    """Writes rows of one table."""
+
+    def append(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Write rows whose keys are new."""
+        ...
+
+    def replace(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Write whole rows, over those with the same keys if there are any."""
+        ...
+
+    def update(self, connection: Connection, names: frozenset[str], rows: Sequence[Row]) -> int:
+        """Write some columns of rows; ``rows`` hold these and, with a prefix, the key. Gives how many there were."""
+        ...
+
+
+def bulk_writer(table: Table, dialect_name: str) -> BulkWriter:
+    """The writer for a table in a database of this kind."""
+    return PostgresqlBulk(table) if dialect_name == "postgresql" else SqliteBulk(table)
+
+
+class PostgresqlBulk:
+    """Hands over all rows as one JSON document: whole rows of 30 columns 2.5 times as fast, 7 columns twice."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        given = _rows_in_json([(each.name, each) for each in table.columns])
+        names = [each.name for each in table.columns]
+        self._append = insert(table).from_select(names, select(given))
+        insertion = postgresql.insert(table).from_select(names, select(given))
+        self._replace = insertion.on_conflict_do_update(
+            index_elements=list(table.primary_key), set_=_others(table, insertion.excluded)
+        )
+        self._updates: dict[frozenset[str], Update] = {}
+
+    def append(self, connection: Connection, rows: Sequence[Row]) -> None:
+        connection.execute(self._append, _as_json(rows))
+
+    def replace(self, connection: Connection, rows: Sequence[Row]) -> None:
+        connection.execute(self._replace, _as_json(rows))
+
+    def update(self, connection: Connection, names: frozenset[str], rows: Sequence[Row]) -> int:
+        if names not in self._updates:
+            self._updates[names] = self._update(names)
+        return connection.execute(self._updates[names], _as_json(rows)).rowcount
+
+    def _update(self, names: frozenset[str]) -> Update:
+        keys = [(KEY_PREFIX + each.name, each) for each in self._table.primary_key]
+        given = _rows_in_json([*keys, *((name, self._table.c[name]) for name in sorted(names))])
+        matching = and_(*(each == given.c[name] for name, each in keys))
+        return update(self._table).where(matching).values({name: given.c[name] for name in sorted(names)})
+
+
+class SqliteBulk:
+    """Hands over tuples to the driver itself: twice as fast, most of SQLAlchemy's time goes into parameter sets."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._append = _Prepared(insert(table), table)
+        insertion = sqlite.insert(table)
+        replacement = insertion.on_conflict_do_update(
+            index_elements=list(table.primary_key), set_=_others(table, insertion.excluded)
+        )
+        self._replace = _Prepared(replacement, table)
+        self._updates: dict[frozenset[str], _Prepared] = {}
+
+    def append(self, connection: Connection, rows: Sequence[Row]) -> None:
+        self._append.execute(connection, rows)
+
+    def replace(self, connection: Connection, rows: Sequence[Row]) -> None:
+        self._replace.execute(connection, rows)
+
+    def update(self, connection: Connection, names: frozenset[str], rows: Sequence[Row]) -> int:
+        if names not in self._updates:
+            changes = update(self._table).where(has_key(self._table))
+            self._updates[names] = _Prepared(changes, self._table, sorted(names))
+        return self._updates[names].execute(connection, rows)
+
+
+class _Prepared:
+    """A statement as SQLite's driver takes it, and how rows become its parameters."""
+
+    def __init__(self, statement: Insert | Update, table: Table, names: Sequence[str] | None = None) -> None:
+        dialect = sqlite.dialect(paramstyle="qmark")
+        compiled = statement.compile(dialect=dialect, column_keys=names)
+        order = [str(name) for name in compiled.positiontup or ()]
+        self._sql = str(compiled)
+        self._values: Callable[[Row], Any] = itemgetter(*order)
+        self._conversions: list[tuple[int, Callable[[Any], Any]]] = []
+        for index, name in enumerate(order):
+            kind = table.c[name.removeprefix(KEY_PREFIX)].type
+            if conversion := kind.dialect_impl(dialect).bind_processor(dialect):
+                self._conversions.append((index, conversion))
+
+    def execute(self, connection: Connection, rows: Sequence[Row]) -> int:
+        return connection.exec_driver_sql(self._sql, list(self._parameters(rows))).rowcount
+
+    def _parameters(self, rows: Sequence[Row]) -> Iterator[tuple[Any, ...]]:
+        for row in rows:
+            values = list(self._values(row))
+            for index, conversion in self._conversions:
+                values[index] = conversion(values[index])
+            yield tuple(values)
+
+
+def has_key(table: Table) -> ColumnElement[bool]:
+    """The condition for the row whose key stands in parameters with a prefix."""
+    return and_(*(each == bindparam(KEY_PREFIX + each.name, type_=each.type) for each in table.primary_key))
+
+
+def _others(table: Table, proposed: ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]) -> dict[str, Any]:
+    """Set every column that is not part of the key to what was proposed for insertion."""
+    return {each.name: proposed[each.name] for each in table.columns if not each.primary_key}
+
+
+def _rows_in_json(columns: Iterable[tuple[str, Column[Any]]]) -> TableValuedAlias:
+    document = cast(bindparam("rows", type_=Text()), JSON)
+    typed = [column(name, source.type) for name, source in columns]
+    return func.json_to_recordset(document).table_valued(*typed, name="given").render_derived(with_types=True)
+
+
+def _as_json(rows: Sequence[Row]) -> dict[str, str]:
+    return {"rows": to_json(rows).decode()}

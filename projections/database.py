@@ -1,0 +1,68 @@
+"""Engines and transactions for views, the same way for PostgreSQL and SQLite."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, func, make_url, select
+
+#: Whoever makes or replaces tables of views holds this advisory lock of PostgreSQL.
+_DEFINITION_LOCK = 0x72_6B_76_69_65_77
+
+
+def open_database(url: str | URL, *, busy_timeout: float = 10.0) -> Engine:
+    """Make an engine for ``url``; ``busy_timeout`` (seconds) is how long a write waits for another one on SQLite.
+
+    Understands ``postgresql://`` (always through psycopg), ``sqlite:///FILE`` and ``sqlite://`` (in memory).
+    """
+    url = make_url(url)
+    if url.get_backend_name() != "sqlite":
+        # Rows and position are lost together if the server crashes within the next moments, and folded again then.
+        connect_args = {"options": "-c synchronous_commit=off"}
+        return create_engine(url.set(drivername="postgresql+psycopg"), connect_args=connect_args, pool_pre_ping=True)
+    in_memory = url.database in {None, "", ":memory:"}
+    # One connection for all threads, or each of them would see a memory of its own.
+    pool = {"poolclass": StaticPool} if in_memory else {}
+    engine = create_engine(url, connect_args={"timeout": busy_timeout, "check_same_thread": False}, **pool)
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_on_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # sqlite3 would begin transactions only before INSERT and the like, so that what was read is not part of them.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _begin_on_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails at once, without waiting, where another wrote in between.
+    kind = "IMMEDIATE" if connection.get_execution_options().get("writing") else "DEFERRED"
+    connection.exec_driver_sql(f"BEGIN {kind}")
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that is going to write; commits at the end, rolls back on any error."""
+    with engine.execution_options(writing=True).begin() as connection:
+        yield connection
+
+
+@contextmanager
+def defining(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that makes, replaces or drops tables; there is one at a time."""
+    with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(_DEFINITION_LOCK)))
+        yield connection
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that sees the database as of one moment, and holds nobody up."""
+    options: dict[str, str] = {}
+    if engine.dialect.name == "postgresql":
+        options = {"isolation_level": "REPEATABLE READ"}
+    with engine.execution_options(**options).begin() as connection:
+        yield connection

@@ -1,0 +1,263 @@
+"""How events change the rows of a deployment, of its routes, and its numbers of replicas over time.
+
+The three are one view: what became of a route changes the deployment's counts, and only the route's row knows what it
+was before. Rows change by what an event says, without the domain's aggregate: folding that costs several times as much,
+and a property of the tests holds every row against it.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from operator import itemgetter
+from types import MappingProxyType
+from typing import Any, Final
+
+from sqlalchemy import Table
+
+from domain import events as e
+from domain.autoscaling.rules import ScalingPolicy
+from domain.conditions import Circumstances, Condition, balance, conditions_in
+from domain.deployment import Lifecycle
+from domain.failures import FailureKind
+from domain.operations import Operation
+from domain.recorded import LoggedEvent
+from projections.columns import as_utc, iso
+from projections.deployments import DEPLOYMENTS
+from projections.operation_failures import FAILED, RESOLVED_BY
+from projections.replicas import REPLICAS, fold_replicas
+from projections.routes import ROUTE_FOLDS, ROUTE_IDS, ROUTES
+from projections.rows import Key, Row, Rows, TableRows
+from projections.view import View
+
+_FAILURE_COLUMNS: Final = MappingProxyType(
+    {
+        Operation.CHECK_PENDING: "registration_failure",
+        Operation.SCALE: "scaling_failure",
+        Operation.CALCULATE: "calculation_failure",
+        Operation.DESTROY: "destruction_failure",
+    }
+)
+_LIFECYCLES: Final = {lifecycle.value: lifecycle for lifecycle in Lifecycle}
+_NO_POLICY: Final = ScalingPolicy().model_dump_json()
+# Names as plain text: those of columns are a kind of text that is slow to write as JSON.
+_BLANK: Final[Row] = {str(column.name): None for column in DEPLOYMENTS.columns}
+_NO_ENDPOINT: Final = {"endpoint_url": None, "registration_deadline": None, "registration_unsettled": False}
+_numbers: Final = itemgetter("target_replica_count", "active_replicas", "healthy_replicas", "provisioning_replicas")
+#: What conditions depend on, in the order in which :func:`_circumstances` takes it.
+_inputs: Final = itemgetter(
+    "lifecycle",
+    "revision_id",
+    "endpoint_url",
+    "registration_deadline",
+    "registration_unsettled",
+    "target_replica_count",
+    "active_replicas",
+    "healthy_replicas",
+    "start_failures",
+    "registration_failure",
+    "scaling_failure",
+    "destruction_failure",
+)
+
+
+def _created(logged: LoggedEvent, event: e.DeploymentCreated, at: datetime) -> Row:
+    row = _BLANK | {
+        "id": str(event.deployment_id),
+        "name": event.deployment_name,
+        "resource_group": event.resource_group,
+        "domain": event.domain,
+        "project": str(event.project),
+        "owner": str(event.owner),
+        "open_to_public": event.open_to_public,
+        "lifecycle": Lifecycle.PENDING.value,
+        "replica_count": event.replica_count,
+        "target_replica_count": event.replica_count,
+        "active_replicas": 0,
+        "healthy_replicas": 0,
+        "provisioning_replicas": 0,
+        "registration_unsettled": False,
+        "start_failures": 0,
+        "scaling_policy": _NO_POLICY,
+        "created_at": at,
+        "updated_at": at,
+        "version": logged.recorded.version,
+    }
+    row["conditions"] = _written(conditions_in(_circumstances(_inputs(row))), "[]", at)
+    return row
+
+
+def _target_revision_set(_row: Row, event: e.TargetRevisionSet) -> Row:
+    revision = event.revision
+    return {
+        "revision_id": str(revision.revision_id),
+        "image": revision.image,
+        "model": revision.model,
+        "runtime_variant": revision.runtime_variant,
+    }
+
+
+def _replica_count_set(_row: Row, event: e.ReplicaCountSet) -> Row:
+    wanted = event.replica_count
+    changes = {"replica_count": wanted, "desired_replica_count": None, "target_replica_count": wanted}
+    return changes | {"override": None}
+
+
+def _desired(row: Row, desired: int | None) -> Row:
+    target = row["replica_count"] if desired is None else desired
+    return {"desired_replica_count": desired, "target_replica_count": target}
+
+
+def _replicas_overridden(row: Row, event: e.ReplicasOverridden) -> Row:
+    until = event.until and iso(event.until)
+    held = json.dumps({"replica_count": event.replica_count, "until": until})
+    return _desired(row, event.replica_count) | {"override": held}
+
+
+def _route_status_reported(_row: Row, event: e.RouteStatusReported) -> Row:
+    return {"start_failures": event.start_failures, "scale_out_not_before": event.scale_out_not_before}
+
+
+def _scaled(row: Row, event: e.ScaledOut | e.RoutesTerminating) -> Row:
+    return _lifecycle(row, Lifecycle.SCALING) | {"last_scaled_at": event.at}
+
+
+def _lifecycle(row: Row, wanted: Lifecycle) -> Row:
+    return {} if _LIFECYCLES[row["lifecycle"]].is_ending else {"lifecycle": wanted.value}
+
+
+def _registration_started(row: Row, event: e.EndpointRegistrationStarted) -> Row:
+    unsettled = row["registration_unsettled"] or row["registration_deadline"] is not None
+    return {"registration_unsettled": unsettled, "registration_deadline": event.deadline}
+
+
+def _registered(row: Row, event: e.EndpointRegistered) -> Row:
+    pending = row["lifecycle"] == Lifecycle.PENDING.value
+    changes = {"endpoint_url": event.url, "registration_deadline": None}
+    return changes | ({"lifecycle": Lifecycle.SCALING.value} if pending else {})
+
+
+def _failed(row: Row, event: e.OperationFailed) -> Row:
+    changes: Row = {_FAILURE_COLUMNS[event.operation]: event.code}
+    if event.operation is Operation.CHECK_PENDING:
+        deadline = row["registration_deadline"]
+        unanswered = deadline is not None and (event.kind is FailureKind.UNKNOWN or event.at > deadline)
+        changes["registration_unsettled"] = row["registration_unsettled"] or unanswered
+        changes["registration_deadline"] = None
+    return changes
+
+
+def _destroyed(_row: Row, _event: e.DeploymentDestroyed) -> Row:
+    return {"lifecycle": Lifecycle.DESTROYED.value, **_NO_ENDPOINT}
+
+
+#: What changes in a deployment's row, by event type; what follows for routes, counts and conditions comes on top.
+_CHANGES: Final[Mapping[type[Any], Callable[[Row, Any], Row]]] = {
+    e.TargetRevisionSet: _target_revision_set,
+    e.ReplicaCountSet: _replica_count_set,
+    e.ScalingPolicySet: lambda _row, event: {"scaling_policy": event.policy.model_dump_json()},
+    e.ReplicasOverridden: _replicas_overridden,
+    e.ReplicaOverrideExpired: lambda row, event: _desired(row, event.desired_replica_count) | {"override": None},
+    e.EndpointRegistrationStarted: _registration_started,
+    e.EndpointRegistered: _registered,
+    e.DesiredReplicasCalculated: lambda row, event: _desired(row, event.decision.desired),
+    e.ScaledOut: _scaled,
+    e.RoutesTerminating: _scaled,
+    e.RouteStatusReported: _route_status_reported,
+    e.ReplicaCountMismatched: lambda row, _event: _lifecycle(row, Lifecycle.SCALING),
+    e.DeploymentReady: lambda row, _event: _lifecycle(row, Lifecycle.READY),
+    e.DestructionRequested: lambda _row, _event: {"lifecycle": Lifecycle.DESTROYING.value, "override": None},
+    e.EndpointUnregistered: lambda _row, _event: dict(_NO_ENDPOINT),
+    e.EndpointAbandoned: lambda _row, _event: dict(_NO_ENDPOINT),
+    e.DeploymentDestroyed: _destroyed,
+    e.CommandHadNoEffect: lambda row, _event: {"updated_at": row["updated_at"]},
+    **dict.fromkeys(FAILED, _failed),
+}
+
+
+def _keys(logged: LoggedEvent) -> Iterable[tuple[Table, Key]]:
+    event = logged.recorded.event
+    if type(event) is e.DeploymentCreated:
+        return ()
+    of_deployment = (DEPLOYMENTS, str(logged.recorded.stream_id))
+    if route_ids := ROUTE_IDS.get(type(event)):
+        return [of_deployment, *((ROUTES, str(route_id)) for route_id in route_ids(event))]
+    return (of_deployment,)
+
+
+def _fold(rows: Rows, logged: LoggedEvent) -> None:
+    event = logged.recorded.event
+    at = as_utc(event.at)
+    deployments = rows.of(DEPLOYMENTS)
+    if type(event) is e.DeploymentCreated:
+        row = _created(logged, event, at)
+        deployments.put(row)
+        fold_replicas(rows, logged.position, at, row)
+        return
+    key = str(logged.recorded.stream_id)
+    row = deployments.existing(key)
+    kind = type(event)
+    changes = {"updated_at": at, **_CHANGES[kind](row, event), "version": logged.recorded.version}
+    for operation in RESOLVED_BY.get(kind, ()):
+        changes[_FAILURE_COLUMNS[operation]] = None
+    if fold_routes := ROUTE_FOLDS.get(kind):
+        gained = fold_routes(rows, key, event)
+        changes["active_replicas"] = row["active_replicas"] + gained.active
+        changes["healthy_replicas"] = row["healthy_replicas"] + gained.healthy
+        changes["provisioning_replicas"] = row["provisioning_replicas"] + gained.provisioning
+    numbers, inputs = _numbers(row), _inputs(row)
+    after = deployments.update(key, changes)
+    if _numbers(after) != numbers:
+        fold_replicas(rows, logged.position, at, after)
+    if (now := _inputs(after)) != inputs:
+        _fold_conditions(deployments, key, _circumstances(inputs), _circumstances(now))
+
+
+def _fold_conditions(deployments: TableRows, key: Key, before: Circumstances, now: Circumstances) -> None:
+    told = conditions_in(now)
+    if told is not conditions_in(before):
+        row = deployments.existing(key)
+        deployments.update(key, {"conditions": _written(told, row["conditions"], row["updated_at"])})
+
+
+def _circumstances(inputs: tuple[Any, ...]) -> Circumstances:
+    """Read the circumstances off what :func:`_inputs` gives of a row."""
+    lifecycle, revision, url, deadline, unsettled, target, active, healthy, failed_starts, *failures = inputs
+    return Circumstances(
+        _LIFECYCLES[lifecycle],
+        revision is not None,
+        url is not None,
+        url is None and (unsettled or deadline is not None),
+        balance(active, target),
+        target > 0,
+        healthy > 0,
+        failed_starts > 0,
+        *failures,
+    )
+
+
+def _written(told: Sequence[Condition], before: str, at: datetime) -> str:
+    """Write conditions as JSON, each with the time when its status was first what it is."""
+    since = {(each["type"], each["status"]): each["last_transition_time"] for each in json.loads(before)}
+    now = iso(at)
+    return f"[{','.join(_beginning(each) + since.get((each.type, each.status), now) + _END for each in told)}]"
+
+
+_END: Final = '"}'
+
+
+@lru_cache(maxsize=1024)
+def _beginning(condition: Condition) -> str:
+    """Write a condition as JSON up to its time."""
+    written = json.dumps({**condition._asdict(), "last_transition_time": ""})
+    return written.removesuffix(_END)
+
+
+DEPLOYMENTS_VIEW = View(
+    name="deployments",
+    version=1,
+    tables=(DEPLOYMENTS, ROUTES, REPLICAS),
+    handles=frozenset({e.DeploymentCreated, *_CHANGES}),
+    fold=_fold,
+    keys=_keys,
+)

@@ -1,0 +1,78 @@
+"""Reading and writing the rows of one table in bulk, in as few statements as possible."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, Select, Table, and_, bindparam, delete, select, tuple_, update
+
+from domain.chunks import chunks
+from projections.bulk import KEY_PREFIX, bulk_writer, has_key
+from projections.errors import ViewDamaged
+from projections.rows import Key, Row, TableRows
+
+#: Most rows that one SELECT asks for (count): below what both databases take as parameters, with three a row.
+_ROWS_PER_SELECT = 1000
+
+# Fewer rows that change in the same columns are written whole, all in one statement: each other set of columns would be
+# one more statement to compile and to send.
+_ROWS_PER_UPDATE = 20
+
+
+class TableWriter:
+    """Reads and writes one table, which may have another name than the one it is defined under."""
+
+    def __init__(self, table: Table, dialect_name: str) -> None:
+        self._table = table
+        self._key_parameters = [KEY_PREFIX + column.name for column in table.primary_key]
+        self._selection = _selection(table)
+        self._bulk = bulk_writer(table, dialect_name)
+
+    def load(self, connection: Connection, rows: TableRows, keys: Sequence[Key]) -> None:
+        """Let ``rows`` know the stored rows of these keys."""
+        names = [str(column.name) for column in self._table.columns]
+        for some in chunks(keys, _ROWS_PER_SELECT):
+            found = connection.execute(self._selection, {"keys": list(some)})
+            rows.learn(some, [dict(zip(names, row, strict=True)) for row in found])
+
+    def write(self, connection: Connection, rows: TableRows) -> None:
+        """Write what is pending. Raises :class:`ViewDamaged` if a row to change is not there any more."""
+        pending = rows.pending
+        for where, changes in pending.everywhere:
+            matching = and_(*(self._table.c[name] == value for name, value in where.items()))
+            connection.execute(update(self._table).where(matching).values(changes))
+        if pending.deleted:
+            keys = [self._parameters(key) for key in pending.deleted]
+            connection.execute(delete(self._table).where(has_key(self._table)), keys)
+        whole = list(pending.put.values())
+        for names, keyed in _by_columns(rows):
+            if len(keyed) < _ROWS_PER_UPDATE:
+                whole += [row for _, row in keyed]
+            else:
+                self._update(connection, names, keyed)
+        if whole:
+            self._bulk.replace(connection, whole)
+        if pending.appended:
+            self._bulk.append(connection, pending.appended)
+
+    def _parameters(self, key: Key) -> Row:
+        values = key if isinstance(key, tuple) else (key,)
+        return dict(zip(self._key_parameters, values, strict=True))
+
+    def _update(self, connection: Connection, names: frozenset[str], keyed: Sequence[tuple[Key, Row]]) -> None:
+        changed = [self._parameters(key) | {name: row[name] for name in names} for key, row in keyed]
+        stored = self._bulk.update(connection, names, changed)
+        if stored != len(changed):
+            raise ViewDamaged(self._table.name, f"{len(changed) - stored} rows are gone")
+
+
+def _selection(table: Table) -> Select[Any]:
+    keys: BindParameter[Any] = bindparam("keys", expanding=True)
+    columns = list(table.primary_key)
+    return select(table).where((columns[0] if len(columns) == 1 else tuple_(*columns)).in_(keys))
+
+
+def _by_columns(rows: TableRows) -> Iterable[tuple[frozenset[str], list[tuple[Key, Row]]]]:
+    grouped: dict[frozenset[str], list[tuple[Key, Row]]] = {}
+    for key, names in rows.pending.updated.items():
+        grouped.setdefault(frozenset(names), []).append((key, rows.row(key)))
+    return grouped.items()

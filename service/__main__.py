@@ -1,0 +1,5 @@
+"""Lets ``python -m service`` stand for the ``routekeeper`` command."""
+
+from service.cli.app import main
+
+main()

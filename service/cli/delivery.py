@@ -1,0 +1,74 @@
+"""From a command line to a command that is on its way, and what is printed of it."""
+
+import asyncio
+from dataclasses import asdict, dataclass
+from typing import TypeVar
+from uuid import UUID, uuid4
+
+import typer
+from pydantic import ValidationError
+
+from domain.commands import ExternalCommand
+from domain.message import Message
+from service.cli.effects import send_and_await
+from service.cli.model_files import complaints
+from service.cli.output import OutputFormat, note, write
+from service.cli.reading import deployment_id
+from service.cli.sending import SentCommand, send_command
+from service.kafka_access import known_kafka
+from service.settings import load_settings
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a command is sent: on whose behalf, under which id, whether to wait and how long (seconds)."""
+
+    actor: str
+    command_id: str | None
+    wait: bool
+    timeout: float
+    output: OutputFormat
+
+
+def deliver(command: ExternalCommand, delivery: Delivery) -> None:
+    """Send a command, and print the deployment's id, or for programs all about what was sent.
+
+    Raises what sending and waiting raise.
+    """
+    settings = load_settings()
+    connection = known_kafka(settings).connection
+
+    async def send() -> SentCommand:
+        return await send_command(
+            command,
+            connection=connection,
+            topics=settings.kafka.topics,
+            id=delivery.command_id or str(uuid4()),
+            actor=delivery.actor,
+        )
+
+    async def go() -> SentCommand:
+        return await send_and_await(send, settings, seconds=delivery.timeout) if delivery.wait else await send()
+
+    sent = asyncio.run(go())
+    if delivery.output is not OutputFormat.TABLE:
+        write(asdict(sent), delivery.output)
+        return
+    typer.echo(sent.deployment_id)
+    where = f"{sent.command} is {sent.topic}/{sent.partition}@{sent.offset}"
+    note(where if sent.position is None else f"{where}, accepted: position {sent.position}, version {sent.version}")
+
+
+def addressed(deployment: str) -> UUID:
+    """The id of the deployment that a command is for. Raises what :func:`service.cli.reading.deployment_id` raises."""
+    return deployment_id(load_settings(), deployment)
+
+
+def valid(model: type[M], /, **fields: object) -> M:
+    """Make a value of what was given. Raises ``typer.BadParameter``, which names each field at fault and its value."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise typer.BadParameter(complaints(error)) from None

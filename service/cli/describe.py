@@ -1,0 +1,166 @@
+"""``routekeeper describe``: everything that the views hold about one deployment."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, NamedTuple
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+from sqlalchemy import Connection
+
+from domain.autoscaling.decision import RuleEvaluation, ScalingDecision
+from projections.autoscaling_decisions import AutoscalingDecisionRow, find_decisions
+from projections.deployments import DeploymentRow, resolve_deployment
+from projections.operation_failures import OperationFailureRow, find_failures
+from projections.routes import RouteRow, find_routes
+from service.cli.moments import age, ago, shown
+from service.cli.options import Deployment, Interval, Output, Watch, examples
+from service.cli.output import Answer, Column, OutputFormat, clean, facts, section, table
+from service.cli.reading import reading_views
+from service.cli.scaling_words import describe_bounds, describe_decision, describe_rule, number, replicas
+from service.cli.tables import conditions_table, lifecycle_text, replicas_text, routes_table
+from service.cli.watch import show
+from service.settings import load_settings
+
+app = typer.Typer(no_args_is_help=True, help="Show everything about one thing.")
+
+
+class Description(NamedTuple):
+    """A deployment with what belongs to it; ``decisions`` are the newest ones, newest first."""
+
+    deployment: DeploymentRow
+    routes: Sequence[RouteRow]
+    failures: Sequence[OperationFailureRow]
+    decisions: Sequence[AutoscalingDecisionRow]
+
+
+@app.command(
+    "deployment",
+    epilog=examples("routekeeper describe deployment llama", "routekeeper describe deployment 0198c0de -o yaml"),
+)
+def describe_deployment(
+    deployment: Deployment,
+    *,
+    decisions: Annotated[
+        int, typer.Option(min=0, max=1000, metavar="COUNT", help="How many of the newest scaling decisions.")
+    ] = 5,
+    routes: Annotated[int, typer.Option(min=0, max=10_000, metavar="COUNT", help="How many routes at most.")] = 50,
+    output: Output = OutputFormat.TABLE,
+    watch: Watch = False,
+    interval: Interval = 1.0,
+) -> None:
+    """Show everything about a deployment.
+
+    What it runs, its scaling rules in words, its endpoint, conditions and routes.
+
+    Failures that are still open, with the next try, and the newest scaling decisions with their arithmetic.
+    """
+    settings = load_settings()
+
+    def ask() -> Answer:
+        with reading_views(settings) as connection:
+            found = describe(connection, deployment, routes=routes, decisions=decisions)
+        return Answer(found._asdict(), lambda width: _drawn(found, width))
+
+    show(ask, output, watch=watch, interval=interval)
+
+
+def describe(connection: Connection, reference: str, *, routes: int, decisions: int) -> Description:
+    """Collect what the views hold of a deployment, with at most so many routes and decisions."""
+    row = resolve_deployment(connection, reference)
+    return Description(
+        deployment=row,
+        routes=find_routes(connection, deployment_id=row.id, limit=routes),
+        failures=find_failures(connection, deployment_id=row.id),
+        decisions=find_decisions(connection, deployment_id=row.id, limit=decisions),
+    )
+
+
+def _drawn(found: Description, width: int) -> RenderableType:
+    row = found.deployment
+    inner = width - 2
+    routes = routes_table(found.routes, {row.id: row.name}, inner) if found.routes else Text("none", style="dim")
+    return Group(
+        section(f"{clean(row.name)}  {row.id}", facts(_facts(row))),
+        "",
+        section("Scaling policy", _policy(row)),
+        "",
+        section("Conditions", conditions_table(row.conditions, inner)),
+        "",
+        section("Routes", routes),
+        "",
+        section("Open failures", _failures(found.failures, inner)),
+        "",
+        section("Newest scaling decisions", _decisions(found.decisions, inner)),
+    )
+
+
+def _facts(row: DeploymentRow) -> Iterator[tuple[str, str | Text]]:
+    yield "Lifecycle", lifecycle_text(row.lifecycle)
+    by_hand = f" desired/active/healthy, {row.provisioning_replicas} starting, {row.replica_count} set by hand"
+    yield "Replicas", replicas_text(row) + Text(by_hand)
+    if row.override is not None:
+        until = f"until {ago(row.override.until)}" if row.override.until else "until told otherwise"
+        yield "Held", f"at {replicas(row.override.replica_count)} {until}, rules suspended"
+    if row.start_failures:
+        before = f", no new one before {ago(row.scale_out_not_before)}" if row.scale_out_not_before else ""
+        yield "Failed starts", f"{row.start_failures} in a row{before}"
+    yield "Endpoint", _endpoint(row)
+    if row.revision_id is not None:
+        yield "Revision", str(row.revision_id)
+        yield "Image", row.image or "-"
+        yield "Model", row.model or "-"
+        yield "Runtime", row.runtime_variant or "-"
+    else:
+        yield "Revision", "none yet: nothing was said about what the deployment runs"
+    yield "Resource group", row.resource_group
+    yield "Domain", row.domain
+    yield "Project", str(row.project)
+    yield "Owner", str(row.owner)
+    yield "Open to public", "yes" if row.open_to_public else "no"
+    yield "Created", ago(row.created_at)
+    yield "Last scaled", ago(row.last_scaled_at) if row.last_scaled_at else "never"
+    yield "Updated", f"{ago(row.updated_at)}, {number(row.version, 'event')} so far"
+
+
+def _endpoint(row: DeploymentRow) -> str:
+    if row.endpoint_url is not None:
+        return row.endpoint_url
+    if row.registration_deadline is not None:
+        return f"being registered, with an answer by {ago(row.registration_deadline)}"
+    return "none"
+
+
+def _policy(row: DeploymentRow) -> RenderableType:
+    policy = row.scaling_policy
+    bounds = ("bounds", describe_bounds(policy.min_replicas, policy.max_replicas))
+    if not policy.rules:
+        return facts([bounds, ("rules", "none: the number set by hand counts")])
+    return facts([bounds, *((rule.name, describe_rule(rule)) for rule in policy.rules)])
+
+
+def _failures(failures: Sequence[OperationFailureRow], width: int) -> RenderableType:
+    columns: Sequence[Column[OperationFailureRow]] = (
+        Column(header="OPERATION", cell=lambda row: row.operation.value, wrap=True),
+        Column(header="TRIES", cell=lambda row: str(row.attempts), right=True),
+        Column(header="KIND", cell=lambda row: row.kind.value),
+        Column(header="NEXT TRY (UTC)", cell=lambda row: ago(row.next_attempt_at), wrap=True),
+        Column(header="REASON", cell=lambda row: f"{row.reason} [{row.code}] {row.detail}".strip(), wrap=True),
+    )
+    return table(failures, columns, width=width, empty="none")
+
+
+def _decisions(decisions: Sequence[AutoscalingDecisionRow], width: int) -> RenderableType:
+    columns: Sequence[Column[AutoscalingDecisionRow]] = (
+        Column(header="TIME (UTC)", cell=lambda row: shown(row.at)),
+        Column(header="AGE", cell=lambda row: age(row.at), right=True),
+        Column(header="DECISION", cell=lambda row: describe_decision(_decision(row)), wrap=True),
+    )
+    return table(decisions, columns, width=width, empty="none")
+
+
+def _decision(row: AutoscalingDecisionRow) -> ScalingDecision:
+    evaluation = None
+    if row.rule is not None:
+        evaluation = RuleEvaluation.model_validate({name: getattr(row, name) for name in RuleEvaluation.model_fields})
+    return ScalingDecision(previous=row.previous, desired=row.desired, reason=row.reason, evaluation=evaluation)

@@ -1,0 +1,90 @@
+"""The two things that commands read, the views and the event log, opened so that nothing is ever written to them."""
+
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+from eventsourcing.sqlite import SQLiteDatastore
+from sqlalchemy import URL, Connection, make_url, select
+from sqlalchemy.exc import DBAPIError
+
+from adapters.event_store.event_log import RecorderEventLog
+from adapters.event_store.mapper import EventMapper
+from adapters.event_store.sqlite import SQLiteLogRecorder
+from projections.database import open_database, snapshot
+from projections.deployments import DEPLOYMENTS, resolve_deployment
+from service.cli.errors import LogMissing, ViewsMissing, ViewsUnreadable
+from service.settings import Settings
+
+
+@contextmanager
+def reading_views(settings: Settings) -> Iterator[Connection]:
+    """Open the live views as of one moment. Raises :class:`ViewsMissing` and :class:`ViewsUnreadable`."""
+    url = make_url(settings.views_url)
+    where = url.render_as_string(hide_password=True)
+    if url.get_backend_name() == "sqlite" and url.database:
+        where = url.database
+        url = _read_only(Path(where))
+    engine = open_database(url)
+    try:
+        with snapshot(engine) as connection:
+            yield connection
+    except DBAPIError as error:
+        cause = str(error.orig).splitlines()[0]
+        if "no such table" in cause or "does not exist" in cause:
+            raise ViewsMissing(_nothing_yet("views", where)) from None
+        raise ViewsUnreadable(f"the views at {where} cannot be read: {cause}") from None
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def reading_log(settings: Settings) -> Iterator[RecorderEventLog]:
+    """Open the event log. Raises :class:`LogMissing`."""
+    file = settings.log_file
+    if not file.is_file():
+        raise LogMissing(_nothing_yet("event log", str(file)))
+    datastore = SQLiteDatastore(f"{file.absolute().as_uri()}?mode=ro")
+    try:
+        log = RecorderEventLog(SQLiteLogRecorder(datastore), EventMapper(), close=datastore.close)
+        try:
+            yield log
+        finally:
+            log.close()
+    except sqlite3.Error as error:
+        raise LogMissing(f"the event log at {file} cannot be read: {error}") from None
+
+
+def deployment_id(settings: Settings, reference: str) -> UUID:
+    """Find out which deployment is meant; a whole id is taken as it is, without a look at the views.
+
+    Raises :class:`~projections.errors.UnknownDeployment`, :class:`~projections.errors.AmbiguousDeployment`, and what
+    :func:`reading_views` raises.
+    """
+    try:
+        return UUID(reference)
+    except ValueError:
+        with reading_views(settings) as connection:
+            return resolve_deployment(connection, reference).id
+
+
+def deployment_names(connection: Connection, ids: Collection[UUID]) -> Mapping[UUID, str]:
+    """The names of deployments by their ids, at most some thousands at a time."""
+    table = DEPLOYMENTS.c
+    wanted = select(table.id, table.name).where(table.id.in_([str(each) for each in ids]))
+    return {UUID(row.id): row.name for row in connection.execute(wanted)}
+
+
+def _read_only(file: Path) -> URL:
+    if not file.is_file():
+        raise ViewsMissing(_nothing_yet("views", str(file)))
+    return URL.create("sqlite", database=file.absolute().as_uri(), query={"mode": "ro", "uri": "true"})
+
+
+def _nothing_yet(what: str, where: str) -> str:
+    return (
+        f"no {what} at {where} yet: start 'routekeeper worker' or 'routekeeper demo', "
+        "or name the folder that it works in by ROUTEKEEPER_DATA_DIR"
+    )

@@ -1,0 +1,31 @@
+"""``routekeeper worker`` and ``routekeeper demo``: what stays up."""
+
+from typing import Annotated
+
+import typer
+
+from service.settings import load_settings
+
+
+def worker() -> None:
+    """Run a worker: take records from Kafka, keep endpoints and routes as they should be, and keep the views.
+
+    Everything is set by environment variables ROUTEKEEPER_…; without any, embedded parts are used.
+
+    Ends on SIGINT or SIGTERM once what is under way is done.
+    """
+    from service.worker import run  # noqa: PLC0415 - nobody else has to wait for its imports
+
+    raise typer.Exit(run(load_settings()))
+
+
+def demo(
+    *,
+    exit_after: Annotated[
+        bool, typer.Option("--exit", metavar="", help="End after the last act; 0 only if each succeeded.")
+    ] = False,
+) -> None:
+    """Bring everything up on embedded defaults, play through the life of deployments, and stay up until Ctrl-C."""
+    from service.demo.demo import run  # noqa: PLC0415 - nobody else has to wait for its imports
+
+    raise typer.Exit(run(load_settings(), exit_after=exit_after))

@@ -1,0 +1,150 @@
+"""What of each row an operator wants to see first, and how it is drawn."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, assert_never
+from uuid import UUID
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from domain.conditions import ConditionStatus, ConditionType
+from domain.deployment import Lifecycle
+from domain.routes import RouteStatus
+from projections.deployments import ConditionRow, DeploymentRow
+from projections.rejected_records import RejectedRecordRow
+from projections.replicas import ReplicaCountsRow
+from projections.routes import RouteRow
+from service.cli.moments import age, shown
+from service.cli.output import Column, clean, short_ids, table
+
+_LIFECYCLE_STYLES: Final[Mapping[Lifecycle, str]] = {
+    Lifecycle.PENDING: "cyan",
+    Lifecycle.SCALING: "yellow",
+    Lifecycle.READY: "green",
+    Lifecycle.DESTROYING: "magenta",
+    Lifecycle.DESTROYED: "dim",
+}
+_STATUS_STYLES: Final[Mapping[RouteStatus, str]] = {
+    RouteStatus.PROVISIONING: "cyan",
+    RouteStatus.HEALTHY: "green",
+    RouteStatus.UNHEALTHY: "red",
+    RouteStatus.DEGRADED: "yellow",
+    RouteStatus.TERMINATING: "magenta",
+    RouteStatus.TERMINATED: "dim",
+    RouteStatus.FAILED_TO_START: "red",
+}
+
+
+def deployments_table(rows: Sequence[DeploymentRow], width: int) -> RenderableType:
+    """Draw deployments with the state that they are in."""
+    short = short_ids(row.id for row in rows)
+    short_revision = short_ids(row.revision_id for row in rows if row.revision_id)
+    columns: Sequence[Column[DeploymentRow]] = (
+        Column(header="NAME", cell=lambda row: row.name, wrap=True),
+        Column(header="ID", cell=lambda row: short(row.id)),
+        Column(header="LIFECYCLE", cell=lambda row: lifecycle_text(row.lifecycle)),
+        Column(header="REPLICAS", cell=replicas_text),
+        Column(header="REVISION", cell=lambda row: short_revision(row.revision_id), from_width=100),
+        Column(header="ENDPOINT", cell=lambda row: row.endpoint_url or "-", from_width=120, wrap=True),
+        Column(header="CONDITIONS", cell=lambda row: conditions_text(row.conditions), wrap=True),
+        Column(header="RESOURCE GROUP", cell=lambda row: row.resource_group, from_width=160),
+        Column(header="MODEL", cell=lambda row: row.model or "-", from_width=160, wrap=True),
+        Column(header="AGE", cell=lambda row: age(row.created_at), right=True),
+    )
+    drawn = table(rows, columns, width=width, empty="There are no such deployments.")
+    legend = Text("REPLICAS are desired/active/healthy.", style="dim")
+    return Group(drawn, legend) if rows else drawn
+
+
+def routes_table(rows: Sequence[RouteRow], names: Mapping[UUID, str], width: int) -> RenderableType:
+    """Draw routes under the names of their deployments."""
+    short = short_ids(row.id for row in rows)
+    short_revision = short_ids(row.revision_id for row in rows)
+    columns: Sequence[Column[RouteRow]] = (
+        Column(header="ROUTE", cell=lambda row: short(row.id)),
+        Column(header="DEPLOYMENT", cell=lambda row: names.get(row.deployment_id, str(row.deployment_id)), wrap=True),
+        Column(header="STATUS", cell=lambda row: status_text(row.status)),
+        Column(header="FOR", cell=lambda row: age(row.status_since), right=True),
+        Column(header="TRAFFIC", cell=lambda row: f"{row.traffic_ratio:g}", right=True),
+        Column(header="REVISION", cell=lambda row: short_revision(row.revision_id)),
+        Column(header="AGE", cell=lambda row: age(row.created_at), right=True),
+        Column(header="DETAIL", cell=_route_detail, from_width=100, wrap=True),
+    )
+    return table(rows, columns, width=width, empty="There are no such routes.")
+
+
+def replicas_table(rows: Sequence[ReplicaCountsRow], names: Mapping[UUID, str], width: int) -> RenderableType:
+    """Draw numbers of replicas over time."""
+    columns: Sequence[Column[ReplicaCountsRow]] = (
+        Column(header="TIME (UTC)", cell=lambda row: shown(row.at)),
+        Column(header="DEPLOYMENT", cell=lambda row: names.get(row.deployment_id, str(row.deployment_id)), wrap=True),
+        Column(header="DESIRED", cell=lambda row: str(row.target), right=True),
+        Column(header="ACTIVE", cell=lambda row: str(row.active), right=True),
+        Column(header="HEALTHY", cell=lambda row: str(row.healthy), right=True),
+        Column(header="STARTING", cell=lambda row: str(row.provisioning), right=True),
+        Column(header="POSITION", cell=lambda row: str(row.position), right=True, from_width=100),
+    )
+    return table(rows, columns, width=width, empty="There are no replica counts yet.")
+
+
+def rejected_table(rows: Sequence[RejectedRecordRow], width: int) -> RenderableType:
+    """Draw refused records with what was wrong."""
+    columns: Sequence[Column[RejectedRecordRow]] = (
+        Column(header="TIME (UTC)", cell=lambda row: shown(row.at)),
+        Column(header="RECORD", cell=lambda row: f"{row.topic}/{row.partition}@{row.offset}", wrap=True),
+        Column(header="CODE", cell=lambda row: row.code, wrap=True),
+        Column(header="FIELD", cell=lambda row: row.field or "-", from_width=120, wrap=True),
+        Column(header="VALUE", cell=lambda row: row.value or "-", from_width=160, wrap=True),
+        Column(header="REASON", cell=lambda row: row.reason, wrap=True),
+    )
+    return table(rows, columns, width=width, empty="No record was refused.")
+
+
+def conditions_table(rows: Sequence[ConditionRow], width: int) -> RenderableType:
+    """Draw the conditions of one deployment."""
+    columns: Sequence[Column[ConditionRow]] = (
+        Column(header="TYPE", cell=lambda row: row.type.value),
+        Column(header="STATUS", cell=lambda row: Text(row.status.value, style="green" if is_well(row) else "yellow")),
+        Column(header="FOR", cell=lambda row: age(row.last_transition_time), right=True),
+        Column(header="REASON", cell=lambda row: row.reason),
+        Column(header="MESSAGE", cell=lambda row: row.message, wrap=True),
+    )
+    return table(rows, columns, width=width, empty="none")
+
+
+def lifecycle_text(lifecycle: Lifecycle) -> Text:
+    """Draw where a deployment stands."""
+    return Text(lifecycle.value, style=_LIFECYCLE_STYLES[lifecycle])
+
+
+def status_text(status: RouteStatus) -> Text:
+    """Draw how a route is."""
+    return Text(status.value, style=_STATUS_STYLES[status])
+
+
+def replicas_text(row: DeploymentRow) -> Text:
+    """Draw desired/active/healthy numbers of replicas."""
+    numbers = (row.target_replica_count, row.active_replicas, row.healthy_replicas)
+    return Text("/".join(map(str, numbers)), style="" if len(set(numbers)) == 1 else "yellow")
+
+
+def conditions_text(conditions: Iterable[ConditionRow]) -> Text:
+    """Draw the reasons of the conditions that are not as one would have them; ``Available`` if all are."""
+    reasons = dict.fromkeys(condition.reason for condition in conditions if not is_well(condition))
+    return Text(clean(", ".join(reasons)), style="yellow") if reasons else Text("Available", style="green")
+
+
+def is_well(condition: ConditionRow) -> bool:
+    """Whether a condition is as one would have it."""
+    match condition.type:
+        case ConditionType.ENDPOINT_REGISTERED | ConditionType.AVAILABLE:
+            return condition.status is ConditionStatus.TRUE
+        case ConditionType.PROGRESSING | ConditionType.PROXY_TARGET_MISSING:
+            return condition.status is ConditionStatus.FALSE
+        case _:
+            assert_never(condition.type)
+
+
+def _route_detail(row: RouteRow) -> str:
+    reason = row.termination_reason.value if row.termination_reason else ""
+    return ": ".join(filter(None, (reason, row.detail))) or "-"

@@ -1,0 +1,168 @@
+"""A worker's life: start, run everything side by side, drain, stop."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from aiokafka.errors import KafkaError
+from sqlalchemy.exc import OperationalError
+
+from adapters.app_proxy import HttpxClientPool
+from adapters.event_store.event_log import open_sqlite_log
+from adapters.kafka.consumer import RecordConsumer
+from adapters.kafka.producer import DeadLetterProducer
+from adapters.kafka.publisher import EventPublisher
+from adapters.kafka.topics import check_copartitioning, ensure_topics
+from domain.errors import RoutekeeperError
+from handlers.backoff import Backoff
+from handlers.decider import Commit
+from handlers.deployment_repository import ScalingGroupProxyTarget
+from handlers.ports import LogUnavailable
+from projections.catalogue import VIEWS
+from projections.database import open_database
+from projections.runner import ProjectionRunner
+from service.bootstrap import ControlPlane, assemble
+from service.embedded import find_embedded
+from service.kafka_access import KafkaAccess, kafka_or_embedded
+from service.logs import configure_logs
+from service.proxy_targets import load_proxy_targets
+from service.settings import Settings
+from service.supervision import keep_running, leaves
+
+log = logging.getLogger(__name__)
+
+#: How followers of the log come back after the database was away.
+_FOLLOWER_BACKOFF = Backoff(base=0.2, cap=10.0)
+
+
+_Follower = Callable[[asyncio.Event, asyncio.Event], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """Everything that runs side by side in one worker."""
+
+    settings: Settings
+    plane: ControlPlane
+    consumer: RecordConsumer
+    publisher: EventPublisher
+    runner: ProjectionRunner
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set; then read no more, finish what is under way, and let the followers catch up.
+
+        Raises what ends a worker: an input that cannot be read on, an event that is not understood.
+        """
+        views_wake, publisher_wake = asyncio.Event(), asyncio.Event()
+
+        def wake(commit: Commit) -> None:
+            if commit.position:
+                views_wake.set()
+                publisher_wake.set()
+
+        self.plane.decider.listen(wake)
+        followers_stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            decider = group.create_task(self.plane.decider.run(), name="decider")
+            reconciler = group.create_task(self.plane.reconciler.run(), name="reconciler")
+            views = group.create_task(self._follow("views", self.runner.run, followers_stop, views_wake))
+            published = group.create_task(self._follow("publisher", self.publisher.run, followers_stop, publisher_wake))
+            await self.consumer.run(stop)
+            reconciler.cancel()
+            await asyncio.wait([reconciler])
+            followers_stop.set()
+            _, late = await asyncio.wait([views, published], timeout=self.settings.stop_grace_seconds)
+            for task in (decider, *late):
+                task.cancel()
+
+    async def _follow(self, name: str, run: _Follower, stop: asyncio.Event, wake: asyncio.Event) -> None:
+        passing = (LogUnavailable, OperationalError, KafkaError)
+        await keep_running(name, lambda: run(stop, wake), stop=stop, passing=passing, backoff=_FOLLOWER_BACKOFF)
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings, kafka: KafkaAccess) -> AsyncIterator[Worker]:
+    """Open everything that a worker needs, and close it at the end.
+
+    Raises :class:`~domain.errors.RoutekeeperError` where the settings, the topics or the log cannot be used.
+    """
+    topics = settings.kafka.topics
+    for created in await ensure_topics(kafka.connection, topics):
+        log.info("Created topic %s", created)
+    partitions = await check_copartitioning(kafka.connection, topics)
+    async with AsyncExitStack() as stack:
+        event_log = open_sqlite_log(settings.log_file)
+        stack.callback(event_log.close)
+        engine = open_database(settings.views_url)
+        stack.callback(engine.dispose)
+        client_pool = HttpxClientPool(settings.proxy.connections, ca_file=settings.proxy.ca_file)
+        stack.push_async_callback(client_pool.close)
+        dead_letters = await stack.enter_async_context(DeadLetterProducer(kafka.connection, topics))
+        plane = assemble(
+            settings,
+            event_log=event_log,
+            dead_letters=dead_letters,
+            client_pool=client_pool,
+            proxy_targets=proxy_targets_of(settings),
+            partitions=partitions,
+        )
+        yield Worker(
+            settings=settings,
+            plane=plane,
+            consumer=RecordConsumer(plane.intake, kafka.connection, topics, epoch=kafka.epoch, settings=kafka.consumer),
+            publisher=EventPublisher(
+                kafka.connection,
+                topics,
+                event_log,
+                epoch=kafka.epoch,
+                batch_size=settings.publisher.batch_size,
+                poll_seconds=settings.publisher.poll_seconds,
+            ),
+            runner=ProjectionRunner(
+                engine,
+                VIEWS,
+                event_log,
+                batch_size=settings.projections.batch_size,
+                poll_interval=settings.projections.poll_seconds,
+                cached_rows=settings.projections.cached_rows,
+            ),
+        )
+
+
+def proxy_targets_of(settings: Settings) -> Mapping[str, ScalingGroupProxyTarget]:
+    """The proxies that the settings name, else an embedded one that is up."""
+    if settings.proxy_targets_file is not None:
+        return load_proxy_targets(settings.proxy_targets_file)
+    parts = find_embedded(settings.data_dir)
+    if parts is None or parts.proxy is None:
+        log.warning("No app proxy is known: name one in ROUTEKEEPER_PROXY_TARGETS_FILE")
+        return {}
+    target = ScalingGroupProxyTarget(parts.proxy.address, parts.proxy.token)
+    return dict.fromkeys(parts.proxy.groups, target)
+
+
+async def work(settings: Settings) -> None:
+    """Run one worker until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with kafka_or_embedded(settings) as kafka, open_worker(settings, kafka) as worker:
+        log.info("Worker is up: Kafka at %s, data in %s", kafka.connection.bootstrap_servers, settings.data_dir)
+        await worker.run(stop)
+    log.info("Worker stopped")
+
+
+def run(settings: Settings) -> int:
+    """Run one worker to its end; gives the exit code."""
+    configure_logs(settings)
+    code = 0
+    try:
+        asyncio.run(work(settings))
+    except* RoutekeeperError as group:
+        log.critical("The worker cannot go on: %s", "; ".join(str(error) for error in leaves(group)))
+        code = 1
+    return code

@@ -1,0 +1,263 @@
+"""A history for the command line's tests: decided by the domain, kept in a real log, and folded into real views."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from typer.testing import CliRunner, Result
+
+from adapters.event_store.event_log import open_sqlite_log
+from domain import commands as c
+from domain.autoscaling.decision import DecisionReason, RuleEvaluation, ScalingDecision
+from domain.autoscaling.rules import Comparator, MetricSource, ScalingPolicy, StepRule
+from domain.decide import decide
+from domain.deployment import Deployment
+from domain.evolve import evolve
+from domain.failures import FailureKind
+from domain.operations import Operation
+from domain.recorded import Cause, OperationCause, RecordCause, RecordedEvent
+from domain.rejections import RecordsRejected, RejectedRecord, rejection_stream
+from domain.revision import Revision
+from domain.routes import RouteStatus
+from handlers.ports import LogBatch
+from projections.catalogue import VIEWS
+from projections.database import open_database
+from projections.runner import ProjectionRunner
+from service.cli.app import app
+from service.settings import Settings
+
+BEGINNING = datetime(2026, 3, 1, 12, tzinfo=UTC)
+COMMANDS = "routekeeper.commands"
+
+CHAT = UUID("0198c0de-0000-4000-8000-00000000c4a7")
+SEARCH = UUID("0198c0de-0000-4000-8000-0000005ea2c4")
+GONE = UUID("f0000000-0000-4000-8000-000000000001")
+OLD_CHAT = UUID("f0000000-0000-4000-8000-000000000002")
+REVISION = Revision(
+    revision_id=UUID("77777777-0000-4000-8000-000000000001"), image="registry.example/vllm:0.9", model="llama-3-8b"
+)
+PROJECT = UUID("11111111-0000-4000-8000-000000000001")
+OWNER = UUID("22222222-0000-4000-8000-000000000001")
+
+BUSY = StepRule(
+    name="busy",
+    source=MetricSource.KERNEL,
+    metric="gpu_util",
+    comparator=Comparator.GREATER_THAN,
+    threshold=80.0,
+    step=2,
+    cooldown_seconds=300,
+)
+IDLE = StepRule(
+    name="idle",
+    source=MetricSource.INFERENCE_FRAMEWORK,
+    metric="requests_running",
+    comparator=Comparator.LESS_THAN_OR_EQUAL,
+    threshold=0.5,
+    step=-1,
+    cooldown_seconds=600,
+    min_replicas=1,
+    max_replicas=6,
+)
+POLICY = ScalingPolicy(rules=(BUSY, IDLE), min_replicas=1, max_replicas=3)
+
+
+class Chronicle:
+    """What has happened so far, one second after the other, in the log of one data folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.settings = Settings(data_dir=data_dir)
+        self.now = BEGINNING
+        self.states: dict[UUID, Deployment] = {}
+        self.head = 0
+        self._log = open_sqlite_log(self.settings.log_file)
+        self._offset = 16
+        self._routes = 0
+        self._refusals = 0
+
+    def close(self) -> None:
+        """Let go of the log."""
+        self._log.close()
+
+    def ask(self, command: c.AnyCommand, *, actor: str = "alice") -> None:
+        """Let a command arrive through Kafka."""
+        self._offset += 1
+        cause = RecordCause(
+            topic=COMMANDS, epoch="1", partition=2, offset=self._offset, source="/tests", id="ce-1", actor=actor
+        )
+        self._decide(command, cause)
+
+    def find(self, command: c.AnyCommand, operation: Operation) -> None:
+        """Let an operation come to something."""
+        self._decide(command, OperationCause(operation=operation.value))
+
+    def refuse(self, *records: RejectedRecord) -> None:
+        """Let records of a partition be refused."""
+        self._refusals += 1
+        self._pass_a_second()
+        stream = rejection_stream(COMMANDS, "1", 0)
+        event = RecordsRejected(at=self.now, topic=COMMANDS, epoch="1", partition=0, records=records)
+        cause = RecordCause(topic=COMMANDS, epoch="1", partition=0, offset=records[0].offset)
+        self._append([RecordedEvent(stream, self._refusals, cause, event)])
+
+    def fold(self) -> None:
+        """Bring the live views up to the log."""
+        with closing(_Views(self.settings)) as views:
+            asyncio.run(ProjectionRunner(views.engine, VIEWS, self._log).catch_up())
+
+    def _decide(self, command: c.AnyCommand, cause: Cause) -> None:
+        self._pass_a_second()
+        key = command.deployment_id
+        state = self.states.get(key)
+        recorded = []
+        for event in decide(state, command, now=self.now, ids=self._new_route):
+            self.states[key] = state = evolve(state, event)
+            recorded.append(RecordedEvent(key, state.version, cause, event))
+        self._append(recorded)
+
+    def _append(self, events: Sequence[RecordedEvent]) -> None:
+        positions = asyncio.run(self._log.append(LogBatch(events=events)))
+        self.head = positions[-1] if positions else self.head
+
+    def _pass_a_second(self) -> None:
+        self.now += timedelta(seconds=1)
+
+    def _new_route(self) -> UUID:
+        self._routes += 1
+        return UUID(f"{self._routes:08x}-aaaa-4000-8000-000000000000")
+
+
+class _Views:
+    def __init__(self, settings: Settings) -> None:
+        self.engine = open_database(settings.views_url)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def create(deployment_id: UUID, name: str, replicas: int, **more: object) -> c.CreateDeployment:
+    """The command that begins a deployment."""
+    fields = {"resource_group": "gpu", "domain": "default", "project": PROJECT, "owner": OWNER, "replica_count": replicas}
+    return c.CreateDeployment.model_validate({"deployment_id": deployment_id, "name": name, **fields, **more})
+
+
+def report(deployment_id: UUID, status: RouteStatus, routes: Sequence[UUID], detail: str = "") -> c.ReportRoutes:
+    """The report that routes are in a status."""
+    reports = tuple(c.RouteReport(route_id=route, status=status, detail=detail) for route in routes)
+    return c.ReportRoutes(deployment_id=deployment_id, reports=reports)
+
+
+def live_through(chronicle: Chronicle) -> None:
+    """Let much of what can happen, happen.
+
+    ``chat`` is ready and was scaled by a rule; ``search`` cannot be registered; ``gone`` and an earlier ``chat`` are
+    destroyed; one record was refused.
+    """
+    bring_up(chronicle, OLD_CHAT, "chat")
+    take_down(chronicle, OLD_CHAT)
+    bring_up(chronicle, CHAT, "chat", scaling_policy=POLICY)
+    scale_by_rule(chronicle)
+    chronicle.ask(create(SEARCH, "search", 2, resource_group="edge", target_revision=REVISION), actor="bob")
+    for attempt in (1, 2):
+        fail_to_register(chronicle, attempt)
+    bring_up(chronicle, GONE, "gone")
+    take_down(chronicle, GONE)
+    chronicle.refuse(
+        RejectedRecord(
+            offset=41, digest="0" * 64, length=12, code="invalid-json", field="", value="", reason="expected value"
+        ),
+        RejectedRecord(
+            offset=42,
+            digest="1" * 64,
+            length=230,
+            code="invalid-field",
+            field="data.replica_count",
+            value="-3",
+            reason="data.replica_count: input should be greater than or equal to 0, not -3",
+            source="/somebody",
+            id="oops",
+        ),
+    )
+    chronicle.fold()
+
+
+def bring_up(chronicle: Chronicle, deployment_id: UUID, name: str, **more: object) -> None:
+    """Let a deployment with one replica become ready."""
+    chronicle.ask(create(deployment_id, name, 1, target_revision=REVISION, **more))
+    deadline = chronicle.now + timedelta(seconds=20)
+    start = c.StartEndpointRegistration(
+        deployment_id=deployment_id, deadline=deadline, settles_at=deadline + timedelta(seconds=30)
+    )
+    chronicle.find(start, Operation.CHECK_PENDING)
+    url = f"https://{name}.models.example/"
+    chronicle.find(c.RecordEndpointRegistered(deployment_id=deployment_id, url=url), Operation.CHECK_PENDING)
+    add_routes(chronicle, deployment_id, 1)
+
+
+def add_routes(chronicle: Chronicle, deployment_id: UUID, count: int) -> None:
+    """Let routes be made and become healthy."""
+    out = c.ScaleOut(deployment_id=deployment_id, count=count, revision_id=REVISION.revision_id)
+    chronicle.find(out, Operation.SCALE)
+    routes = chronicle.states[deployment_id].routes.values()
+    new = [route.id for route in routes if route.status is RouteStatus.PROVISIONING]
+    chronicle.ask(report(deployment_id, RouteStatus.HEALTHY, new), actor="")
+    chronicle.find(c.RecordReady(deployment_id=deployment_id), Operation.CHECK_READY)
+
+
+def scale_by_rule(chronicle: Chronicle) -> None:
+    """Let the rule ``busy`` ask for two more replicas than the one there is: 3, and no more than the policy allows."""
+    evaluation = RuleEvaluation(
+        rule=BUSY.name,
+        source=BUSY.source,
+        metric_name=BUSY.metric,
+        metric=92.5,
+        samples=1,
+        watermark=chronicle.now,
+        comparator=BUSY.comparator,
+        threshold=BUSY.threshold,
+        unclamped=3,
+        proposed=3,
+    )
+    decision = ScalingDecision(previous=1, desired=3, reason=DecisionReason.RULE, evaluation=evaluation)
+    chronicle.find(c.RecordDesiredReplicas(deployment_id=CHAT, decision=decision), Operation.CALCULATE)
+    chronicle.find(c.RecordReplicaCountMismatch(deployment_id=CHAT, expected=3, actual=1), Operation.CHECK_READY)
+    add_routes(chronicle, CHAT, 2)
+
+
+def fail_to_register(chronicle: Chronicle, attempt: int) -> None:
+    """Let the proxy turn ``search`` away."""
+    failure = c.RecordOperationFailure(
+        deployment_id=SEARCH,
+        operation=Operation.CHECK_PENDING,
+        code="proxy-target-missing",
+        reason="resource group edge has no app proxy",
+        kind=FailureKind.PERMANENT,
+        next_attempt_at=chronicle.now + timedelta(minutes=10 * attempt),
+    )
+    chronicle.find(failure, Operation.CHECK_PENDING)
+
+
+def take_down(chronicle: Chronicle, deployment_id: UUID) -> None:
+    """Let a deployment be destroyed."""
+    chronicle.ask(c.DestroyDeployment(deployment_id=deployment_id))
+    routes = frozenset(chronicle.states[deployment_id].routes)
+    chronicle.find(c.TerminateRoutes(deployment_id=deployment_id, route_ids=routes), Operation.DESTROY)
+    gone = c.RecordEndpointUnregistered(deployment_id=deployment_id, sent_at=chronicle.now)
+    chronicle.find(gone, Operation.DESTROY)
+    chronicle.ask(report(deployment_id, RouteStatus.TERMINATED, sorted(routes), "exit code 0"), actor="")
+
+
+Run = Callable[..., Result]
+
+
+def runner_for(data_dir: Path, **environment: str) -> Run:
+    """A function that runs the real command line on the data of a folder."""
+    variables = {"ROUTEKEEPER_DATA_DIR": str(data_dir), "COLUMNS": "200", **environment}
+
+    def run(*arguments: str, stdin: str | None = None, columns: int = 200) -> Result:
+        return CliRunner().invoke(app, arguments, input=stdin, env={**variables, "COLUMNS": str(columns)})
+
+    return run
