@@ -17,7 +17,7 @@ endif
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format asyncapi requirements clean
+.PHONY: help setup demo test check format asyncapi settings-reference requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -44,6 +44,9 @@ format: setup ## format the sources and apply safe lint fixes
 
 asyncapi: setup ## write docs/asyncapi.yaml from the message models
 	$(BIN)/python -m service.asyncapi
+
+settings-reference: setup ## write docs/settings.md from the settings model
+	$(BIN)/python -m service.settings_reference
 
 # Names, versions and hashes only: no file here says where a package came from.
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -157,7 +157,10 @@ class Decider:
         try:
             while True:
                 await self._next_batch()
-                await self._settle(self._in_hand)
+                rest = self._in_hand
+                while rest:
+                    batch, rest = in_line(rest)
+                    await self._settle(batch)
                 self._in_hand = []
         except BaseException as error:
             stopped = DeciderStopped(f"the decider has ended: {error!r}")
@@ -187,9 +190,8 @@ class Decider:
             batch.append(self._queue.get_nowait())
             size += len(batch[-1].items)
 
-    async def _settle(self, submissions: Sequence[Submission]) -> None:
+    async def _settle(self, batch: Sequence[Submission]) -> None:
         """Commit the batch, or tell each submission why it could not be."""
-        batch = list(in_line(submissions))
         progress = Progress()
         while batch:
             try:
@@ -288,9 +290,7 @@ class Decider:
 
     async def _states(self, items: Sequence[Item]) -> dict[UUID, Deployment | None]:
         ids = deployment_ids(items)
-        states: dict[UUID, Deployment | None] = dict.fromkeys(ids)
-        states.update(await self.load(ids))
-        return states
+        return dict.fromkeys(ids) | dict(await self.load(ids))
 
     async def _versions(self, streams: Collection[UUID]) -> dict[UUID, int]:
         versions = {}

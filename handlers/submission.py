@@ -115,16 +115,18 @@ def rejection_streams(items: Sequence[Item]) -> set[UUID]:
     return {rejection_stream(o.topic, o.epoch, o.partition) for o in origins}
 
 
-def in_line(batch: Sequence[Submission]) -> Iterator[Submission]:
-    """Give those that begin where the ones before them end; fail the others, as the log would if they came alone."""
+def in_line(batch: Sequence[Submission]) -> tuple[list[Submission], list[Submission]]:
+    """Part those that begin where the ones before them end from the others, whom the log is to judge afterwards."""
     reached: dict[PartitionId, int] = {}
+    fitting: list[Submission] = []
+    strays: list[Submission] = []
     for submission in batch:
-        strays = [m.origin for m in submission.moves if reached.get(m.origin, m.expected) != m.expected]
-        if strays:
-            submission.fail(PositionConflict(strays))
+        if any(reached.get(move.origin, move.expected) != move.expected for move in submission.moves):
+            strays.append(submission)
         else:
             reached |= {move.origin: move.next for move in submission.moves}
-            yield submission
+            fitting.append(submission)
+    return fitting, strays
 
 
 def without(batch: Sequence[Submission], origins: Collection[PartitionId]) -> list[Submission]:

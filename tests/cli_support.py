@@ -1,10 +1,13 @@
 """A history for the command line's tests: decided by the domain, kept in a real log, and folded into real views."""
 
 import asyncio
+import json
+import re
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from typer.testing import CliRunner, Result
@@ -32,8 +35,8 @@ from service.settings import Settings
 BEGINNING = datetime(2026, 3, 1, 12, tzinfo=UTC)
 COMMANDS = "routekeeper.commands"
 
-CHAT = UUID("0198c0de-0000-4000-8000-00000000c4a7")
-SEARCH = UUID("0198c0de-0000-4000-8000-0000005ea2c4")
+CHAT = UUID("0198c0de-4f1a-7000-8000-00000000c4a7")
+SEARCH = UUID("0198c0de-9b2c-7000-8000-0000005ea2c4")
 GONE = UUID("f0000000-0000-4000-8000-000000000001")
 OLD_CHAT = UUID("f0000000-0000-4000-8000-000000000002")
 REVISION = Revision(
@@ -261,3 +264,23 @@ def runner_for(data_dir: Path, **environment: str) -> Run:
         return CliRunner().invoke(app, arguments, input=stdin, env={**variables, "COLUMNS": str(columns)})
 
     return run
+
+
+def told(data_dir: Path) -> Run:
+    """Live through everything in this folder; gives what runs the command line on it."""
+    with closing(Chronicle(data_dir)) as chronicle:
+        live_through(chronicle)
+    return runner_for(data_dir)
+
+
+def json_of(result: Result) -> Any:
+    """What a command gave as JSON."""
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def row_of(result: Result, beginning: str) -> list[str]:
+    """The cells of the one line of a table that begins like this."""
+    assert result.exit_code == 0, result.stderr
+    (line,) = (line for line in result.stdout.splitlines() if line.strip().startswith(beginning))
+    return re.split(r" {2,}", line.strip())

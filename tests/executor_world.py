@@ -128,10 +128,12 @@ class World:
 
     def gain(self, *partitions: int) -> None:
         """Be assigned partitions (of two)."""
+        self.watch.looked_up.clear()
         self.plane.ownership.gain(self._origins(partitions))
 
     def lose(self, *partitions: int) -> None:
         """Have partitions revoked."""
+        self.watch.looked_up.clear()
         self.plane.ownership.lose(self._origins(partitions))
         self.plane.decider.forget()
 

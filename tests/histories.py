@@ -19,11 +19,13 @@ from domain.deployment import Deployment
 from domain.errors import CommandRejected
 from domain.evolve import evolve
 from domain.failures import FailureKind
+from domain.limits import DecisionLimits
 from domain.operations import Operation
 from domain.recorded import AnyEvent, Cause, LoggedEvent, OperationCause, RecordCause, RecordedEvent
 from domain.rejections import RecordsRejected, RejectedRecord, rejection_stream
 from domain.revision import Revision
 from domain.routes import RouteStatus, termination_order
+from domain.work import next_work
 
 BEGINNING = datetime(2031, 2, 3, 4, 5, 6, 789000, tzinfo=UTC)
 
@@ -110,7 +112,7 @@ def play(steps: Iterable[Step]) -> History:
     return history
 
 
-def random_history(seed: int, *, steps: int, deployments: int = 3) -> History:
+def random_history(seed: int, *, steps: int, deployments: int = 6) -> History:
     """A long history for when hypothesis would be too slow; the same seed gives the same one."""
     random = Random(seed)
     return play(
@@ -168,6 +170,33 @@ def _scale(state: Deployment, step: Step, _now: datetime) -> c.AnyCommand:
     return c.TerminateRoutes(deployment_id=state.id, route_ids=frozenset(route.id for route in victims))
 
 
+def _work(state: Deployment, step: Step, now: datetime) -> c.AnyCommand:
+    """Do what the deployment is due for, whether or not its time has come."""
+    work = next_work(state, DecisionLimits())
+    match work and work.operation:
+        case Operation.CHECK_PENDING if state.endpoint.registration is None:
+            return _start_registration(state, step, now)
+        case Operation.CHECK_PENDING:
+            return c.RecordEndpointRegistered(deployment_id=state.id, url=f"https://{state.name}.example")
+        case Operation.CHECK_READY if state.active_count != state.target_replica_count:
+            return c.RecordReplicaCountMismatch(deployment_id=state.id, expected=1, actual=2)
+        case Operation.CHECK_READY:
+            return c.RecordReady(deployment_id=state.id)
+        case Operation.SCALE:
+            return _scale(state, step, now)
+        case Operation.EVICT:
+            return c.EvictRoutes(deployment_id=state.id, unhealthy_since=now)
+        case Operation.EXPIRE_OVERRIDE:
+            return c.ExpireReplicaOverride(deployment_id=state.id)
+        case Operation.DESTROY if state.active_count:
+            routes = frozenset(route.id for route in state.active_routes)
+            return c.TerminateRoutes(deployment_id=state.id, route_ids=routes)
+        case Operation.DESTROY:
+            return c.RecordEndpointUnregistered(deployment_id=state.id, sent_at=now)
+        case _:
+            return c.SetReplicaCount(deployment_id=state.id, replica_count=step.variant % 6)
+
+
 def _fail(state: Deployment, step: Step, now: datetime) -> c.RecordOperationFailure:
     operations = list(Operation)
     return c.RecordOperationFailure(
@@ -202,6 +231,13 @@ def _desire(state: Deployment, step: Step, now: datetime) -> c.RecordDesiredRepl
         evaluation=evaluation if ruled else None,
     )
     return c.RecordDesiredReplicas(deployment_id=state.id, decision=decision)
+
+
+def _destroy(state: Deployment, step: Step, _now: datetime) -> c.AnyCommand:
+    # Seldom, or histories would be over before much has happened.
+    if step.variant < 70 and not state.lifecycle.is_ending:
+        return c.SetReplicaCount(deployment_id=state.id, replica_count=step.variant % 6)
+    return c.DestroyDeployment(deployment_id=state.id, force=step.variant % 4 == 0)
 
 
 def _override(state: Deployment, step: Step, now: datetime) -> c.OverrideReplicas:
@@ -246,7 +282,8 @@ COMMANDS: Mapping[str, Command] = {
     "mismatch": lambda state, _step, _: c.RecordReplicaCountMismatch(deployment_id=state.id, expected=1, actual=2),
     "ready": lambda state, _step, _: c.RecordReady(deployment_id=state.id),
     "fail": _fail,
-    "destroy": lambda state, step, _: c.DestroyDeployment(deployment_id=state.id, force=step.variant % 4 == 0),
+    "destroy": _destroy,
+    "work": _work,
     "endpoint_unregistered": lambda state, _step, now: c.RecordEndpointUnregistered(
         deployment_id=state.id, sent_at=now
     ),
@@ -255,8 +292,8 @@ COMMANDS: Mapping[str, Command] = {
 #: Everything that may happen.
 KINDS = frozenset(COMMANDS) | {"send_garbage"}
 
-# Most of a deployment's life is scaling; were all equally likely, most histories would end before much has happened.
-_WEIGHTED = [*sorted(KINDS), *("scale", "report", "report_healthy", "ready", "endpoint_registered") * 5]
+# What is due is done most of the time, or few deployments would ever come to have replicas.
+_WEIGHTED = [*sorted(KINDS), *("work", "work", "work", "report", "report_healthy") * 6]
 
 #: Steps for hypothesis.
 STEPS = st.builds(

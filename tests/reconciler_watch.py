@@ -23,7 +23,7 @@ class ReconcilerWatch:
     busy: set[UUID] = field(default_factory=set)
     most_busy: int = 0
     committed: asyncio.Event = field(default_factory=asyncio.Event)
-    _looked_up: asyncio.Event = field(default_factory=asyncio.Event)
+    looked_up: asyncio.Event = field(default_factory=asyncio.Event)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     def of(self, operation: Operation) -> int:
@@ -37,7 +37,7 @@ class ReconcilerWatch:
 
     async def idle(self, reconciler: Reconciler) -> None:
         """Wait until the reconciler has nothing to do at this moment of its clock."""
-        await self._looked_up.wait()
+        await self.looked_up.wait()
         self._idle.clear()
         reconciler._wake.set()
         await self._idle.wait()
@@ -54,7 +54,8 @@ class ReconcilerWatch:
 
         async def observed_look_up() -> None:
             await look_up()
-            self._looked_up.set()
+            if not reconciler._ownership.changed.is_set():
+                self.looked_up.set()
 
         async def observed_run(operation: Operation, deployments: Sequence[Deployment]) -> None:
             with self._running(operation, frozenset(deployment.id for deployment in deployments)):

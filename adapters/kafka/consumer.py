@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.consumer_settings import ConsumerSettings
+from adapters.kafka.lenient_headers import accept_any_header_name
 from adapters.kafka.membership import Membership
 from adapters.kafka.stoppable import wait_for_event
 from adapters.kafka.topics import Topics
@@ -92,6 +93,7 @@ class RecordConsumer:
                 self._membership = None
 
     def _new_membership(self) -> Membership:
+        accept_any_header_name()
         consumer = AIOKafkaConsumer(
             **self._connection.client_options(),
             **self._settings.client_options(),

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TypeVar
 from uuid import UUID, uuid4
 
@@ -10,8 +11,9 @@ from pydantic import ValidationError
 
 from domain.commands import ExternalCommand
 from domain.message import Message
+from domain.revision import HealthCheck, Revision
 from service.cli.effects import send_and_await
-from service.cli.model_files import complaints
+from service.cli.model_files import complaints, read_model
 from service.cli.output import OutputFormat, note, write
 from service.cli.reading import deployment_id
 from service.cli.sending import SentCommand, send_command
@@ -72,3 +74,15 @@ def valid(model: type[M], /, **fields: object) -> M:
         return model.model_validate(fields)
     except ValidationError as error:
         raise typer.BadParameter(complaints(error)) from None
+
+
+def revision_of(image: str, model: str, runtime: str, revision_id: UUID | None, health_check: Path | None) -> Revision:
+    """Make a revision of what was given; ``health_check`` is a file. Raises ``typer.BadParameter``."""
+    return valid(
+        Revision,
+        revision_id=revision_id or uuid4(),
+        image=image,
+        model=model,
+        runtime_variant=runtime,
+        health_check=read_model(health_check, HealthCheck, what="health check") if health_check else None,
+    )

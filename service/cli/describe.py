@@ -1,6 +1,7 @@
 """``routekeeper describe``: everything that the views hold about one deployment."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Annotated, NamedTuple
 
 import typer
@@ -13,13 +14,14 @@ from projections.autoscaling_decisions import AutoscalingDecisionRow, find_decis
 from projections.deployments import DeploymentRow, resolve_deployment
 from projections.operation_failures import OperationFailureRow, find_failures
 from projections.routes import RouteRow, find_routes
-from service.cli.moments import age, ago, shown
+from service.cli.moments import age, ago, now, shown
 from service.cli.options import Deployment, Interval, Output, Watch, examples
 from service.cli.output import Answer, Column, OutputFormat, clean, facts, section, table
 from service.cli.reading import reading_views
 from service.cli.scaling_words import describe_bounds, describe_decision, describe_rule, number, replicas
 from service.cli.tables import conditions_table, lifecycle_text, replicas_text, routes_table
 from service.cli.watch import show
+from service.cli.words import operation_in_words
 from service.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Show everything about one thing.")
@@ -60,7 +62,7 @@ def describe_deployment(
     def ask() -> Answer:
         with reading_views(settings) as connection:
             found = describe(connection, deployment, routes=routes, decisions=decisions)
-        return Answer(found._asdict(), lambda width: _drawn(found, width))
+        return Answer(found._asdict(), lambda width: _drawn(found, width, now()))
 
     show(ask, output, watch=watch, interval=interval)
 
@@ -76,36 +78,36 @@ def describe(connection: Connection, reference: str, *, routes: int, decisions: 
     )
 
 
-def _drawn(found: Description, width: int) -> RenderableType:
+def _drawn(found: Description, width: int, at: datetime) -> RenderableType:
     row = found.deployment
     inner = width - 2
-    routes = routes_table(found.routes, {row.id: row.name}, inner) if found.routes else Text("none", style="dim")
+    routes = routes_table(found.routes, {row.id: row.name}, inner, at) if found.routes else Text("none", style="dim")
     return Group(
-        section(f"{clean(row.name)}  {row.id}", facts(_facts(row))),
+        section(f"{clean(row.name)}  {row.id}", facts(_facts(row, at))),
         "",
         section("Scaling policy", _policy(row)),
         "",
-        section("Conditions", conditions_table(row.conditions, inner)),
+        section("Conditions", conditions_table(row.conditions, inner, at)),
         "",
         section("Routes", routes),
         "",
-        section("Open failures", _failures(found.failures, inner)),
+        section("Open failures", _failures(found.failures, at)),
         "",
-        section("Newest scaling decisions", _decisions(found.decisions, inner)),
+        section("Newest scaling decisions", _decisions(found.decisions, inner, at)),
     )
 
 
-def _facts(row: DeploymentRow) -> Iterator[tuple[str, str | Text]]:
+def _facts(row: DeploymentRow, at: datetime) -> Iterator[tuple[str, str | Text]]:
     yield "Lifecycle", lifecycle_text(row.lifecycle)
     by_hand = f" desired/active/healthy, {row.provisioning_replicas} starting, {row.replica_count} set by hand"
     yield "Replicas", replicas_text(row) + Text(by_hand)
     if row.override is not None:
-        until = f"until {ago(row.override.until)}" if row.override.until else "until told otherwise"
+        until = f"until {ago(row.override.until, at)}" if row.override.until else "until told otherwise"
         yield "Held", f"at {replicas(row.override.replica_count)} {until}, rules suspended"
     if row.start_failures:
-        before = f", no new one before {ago(row.scale_out_not_before)}" if row.scale_out_not_before else ""
+        before = f", no new one before {ago(row.scale_out_not_before, at)}" if row.scale_out_not_before else ""
         yield "Failed starts", f"{row.start_failures} in a row{before}"
-    yield "Endpoint", _endpoint(row)
+    yield "Endpoint", _endpoint(row, at)
     if row.revision_id is not None:
         yield "Revision", str(row.revision_id)
         yield "Image", row.image or "-"
@@ -118,16 +120,16 @@ def _facts(row: DeploymentRow) -> Iterator[tuple[str, str | Text]]:
     yield "Project", str(row.project)
     yield "Owner", str(row.owner)
     yield "Open to public", "yes" if row.open_to_public else "no"
-    yield "Created", ago(row.created_at)
-    yield "Last scaled", ago(row.last_scaled_at) if row.last_scaled_at else "never"
-    yield "Updated", f"{ago(row.updated_at)}, {number(row.version, 'event')} so far"
+    yield "Created", ago(row.created_at, at)
+    yield "Last scaled", ago(row.last_scaled_at, at) if row.last_scaled_at else "never"
+    yield "Updated", f"{ago(row.updated_at, at)}, {number(row.version, 'event')} so far"
 
 
-def _endpoint(row: DeploymentRow) -> str:
+def _endpoint(row: DeploymentRow, at: datetime) -> str:
     if row.endpoint_url is not None:
         return row.endpoint_url
     if row.registration_deadline is not None:
-        return f"being registered, with an answer by {ago(row.registration_deadline)}"
+        return f"being registered, with an answer by {ago(row.registration_deadline, at)}"
     return "none"
 
 
@@ -139,21 +141,22 @@ def _policy(row: DeploymentRow) -> RenderableType:
     return facts([bounds, *((rule.name, describe_rule(rule)) for rule in policy.rules)])
 
 
-def _failures(failures: Sequence[OperationFailureRow], width: int) -> RenderableType:
-    columns: Sequence[Column[OperationFailureRow]] = (
-        Column(header="OPERATION", cell=lambda row: row.operation.value, wrap=True),
-        Column(header="TRIES", cell=lambda row: str(row.attempts), right=True),
-        Column(header="KIND", cell=lambda row: row.kind.value),
-        Column(header="NEXT TRY (UTC)", cell=lambda row: ago(row.next_attempt_at), wrap=True),
-        Column(header="REASON", cell=lambda row: f"{row.reason} [{row.code}] {row.detail}".strip(), wrap=True),
-    )
-    return table(failures, columns, width=width, empty="none")
+def _failures(failures: Sequence[OperationFailureRow], at: datetime) -> RenderableType:
+    if not failures:
+        return Text("none", style="dim")
+    return facts((operation_in_words(row.operation), _failure(row, at)) for row in failures)
 
 
-def _decisions(decisions: Sequence[AutoscalingDecisionRow], width: int) -> RenderableType:
+def _failure(row: OperationFailureRow, at: datetime) -> str:
+    detail = f" ({row.detail})" if row.detail else ""
+    tries = f"{row.attempts} failed {'try' if row.attempts == 1 else 'tries'} since {shown(row.first_failed_at)} UTC"
+    return f"{row.reason}{detail} [{row.code}, {row.kind.value}]\n{tries}, next {ago(row.next_attempt_at, at)}"
+
+
+def _decisions(decisions: Sequence[AutoscalingDecisionRow], width: int, at: datetime) -> RenderableType:
     columns: Sequence[Column[AutoscalingDecisionRow]] = (
         Column(header="TIME (UTC)", cell=lambda row: shown(row.at)),
-        Column(header="AGE", cell=lambda row: age(row.at), right=True),
+        Column(header="AGE", cell=lambda row: age(row.at, at), right=True),
         Column(header="DECISION", cell=lambda row: describe_decision(_decision(row)), wrap=True),
     )
     return table(decisions, columns, width=width, empty="none")

@@ -12,6 +12,7 @@ from projections.deployments import DeploymentRow, find_deployments, resolve_dep
 from projections.querying import DEFAULT_LIMIT
 from projections.replicas import ReplicaCountsRow, replica_history
 from projections.routes import find_routes
+from service.cli.moments import now
 from service.cli.options import (
     DeploymentFilter,
     Interval,
@@ -22,7 +23,7 @@ from service.cli.options import (
     Watch,
     examples,
 )
-from service.cli.output import Answer, OutputFormat
+from service.cli.output import Answer, OutputFormat, limited
 from service.cli.reading import deployment_names, reading_views
 from service.cli.tables import deployments_table, replicas_table, routes_table
 from service.cli.watch import show
@@ -77,7 +78,7 @@ def deployments(
     def ask() -> Answer:
         with reading_views(settings) as connection:
             rows = find(connection)
-        return Answer(rows, lambda width: deployments_table(rows, width))
+        return Answer(rows, lambda width: deployments_table(rows, width, now()), limited(len(rows), limit))
 
     show(ask, output, watch=watch, interval=interval)
 
@@ -109,7 +110,7 @@ def routes(
             only = None if deployment is None else resolve_deployment(connection, deployment).id
             rows = find_routes(connection, deployment_id=only, status=status or (), ended=everything, limit=limit)
             names = deployment_names(connection, {row.deployment_id for row in rows})
-        return Answer(rows, lambda width: routes_table(rows, names, width))
+        return Answer(rows, lambda width: routes_table(rows, names, width, now()), limited(len(rows), limit))
 
     show(ask, output, watch=watch, interval=interval)
 
@@ -141,7 +142,7 @@ def replicas(
             else:
                 rows = newest_counts(connection, find_deployments(connection, limit=limit))
             names = deployment_names(connection, {row.deployment_id for row in rows})
-        return Answer(rows, lambda width: replicas_table(rows, names, width))
+        return Answer(rows, lambda width: replicas_table(rows, names, width), limited(len(rows), limit))
 
     show(ask, output, watch=watch, interval=interval)
 

@@ -7,17 +7,21 @@ from typing import NamedTuple
 from uuid import UUID
 
 from rich.console import RenderableType
+from rich.text import Text
 
 from domain.recorded import AnyEvent, LoggedEvent, OperationCause, RecordCause
 from projections.errors import UnknownDeployment
 from projections.querying import DEFAULT_LIMIT
 from service.cli.moments import shown
 from service.cli.options import Deployment, Limit, Output, Since
-from service.cli.output import Answer, Column, OutputFormat, give, note, table
+from service.cli.output import Answer, Column, OutputFormat, clean, give, table
 from service.cli.reading import deployment_id, reading_log
 from service.cli.scaling_words import number
 from service.cli.words import describe_cause, describe_event
 from service.settings import Settings, load_settings
+
+#: From which width on causes stand beside events, and not below (characters).
+_BESIDE = 140
 
 
 class HistoryEntry(NamedTuple):
@@ -53,9 +57,9 @@ def history(
         raise UnknownDeployment(deployment)
     recent = [logged for logged in events if since is None or logged.recorded.event.at >= since]
     entries = [history_entry(logged) for logged in recent[-limit:]]
-    give(Answer([entry._asdict() for entry in entries], lambda width: history_table(entries, width)), output)
-    if left := len(events) - len(entries):
-        note(f"{number(left, 'earlier event')} not shown; see --limit and --since")
+    left = len(events) - len(entries)
+    remark = f"{number(left, 'earlier event')} not shown: see --limit and --since" if left else ""
+    give(Answer([entry._asdict() for entry in entries], lambda width: history_table(entries, width), remark), output)
 
 
 async def _stream(settings: Settings, wanted: UUID) -> Sequence[LoggedEvent]:
@@ -80,11 +84,21 @@ def history_entry(logged: LoggedEvent) -> HistoryEntry:
 
 def history_table(entries: Sequence[HistoryEntry], width: int) -> RenderableType:
     """Draw events, one a row."""
+    beside = width >= _BESIDE
     columns: Sequence[Column[HistoryEntry]] = (
         Column(header="POSITION", cell=lambda entry: str(entry.position), right=True),
         Column(header="TIME (UTC)", cell=lambda entry: shown(entry.at)),
-        Column(header="V", cell=lambda entry: str(entry.version), right=True),
-        Column(header="EVENT", cell=lambda entry: entry.description, wrap=True),
-        Column(header="CAUSE", cell=lambda entry: describe_cause(entry.cause), wrap=True),
+        Column(header="VERSION", cell=lambda entry: str(entry.version), right=True, from_width=_BESIDE),
+        Column(header="EVENT", cell=lambda entry: _event(entry, with_cause=not beside), wrap=True),
+        Column(header="CAUSE", cell=_cause, from_width=_BESIDE, wrap=True),
     )
     return table(entries, columns, width=width, empty="Nothing happened in this time.")
+
+
+def _event(entry: HistoryEntry, *, with_cause: bool) -> Text:
+    happened = Text(clean(entry.description))
+    return happened + Text("\n") + _cause(entry) if with_cause else happened
+
+
+def _cause(entry: HistoryEntry) -> Text:
+    return Text(clean(describe_cause(entry.cause)), style="dim")

@@ -67,12 +67,12 @@ def length(seconds: float) -> str:
     raise AssertionError  # pragma: no cover - seconds fit any length
 
 
-def age(since: datetime) -> str:
-    """Write how long ago a moment was."""
-    return length((now() - since).total_seconds())
+def age(since: datetime, at: datetime) -> str:
+    """Write how long before ``at`` a moment was."""
+    return length((at - since).total_seconds())
 
 
-def ago(moment: datetime) -> str:
-    """Write a moment with how long ago it was, or in how long it will be."""
-    distance = (now() - moment).total_seconds()
-    return f"{shown(moment)} ({f'{length(distance)} ago' if distance >= 0 else f'in {length(-distance)}'})"
+def ago(moment: datetime, at: datetime) -> str:
+    """Write a moment with how long before ``at`` it was, or in how long it will be."""
+    distance = (at - moment).total_seconds()
+    return f"{shown(moment)} UTC ({f'{length(distance)} ago' if distance >= 0 else f'in {length(-distance)}'})"

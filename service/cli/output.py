@@ -31,23 +31,28 @@ class OutputFormat(StrEnum):
 
 
 class Answer(NamedTuple):
-    """What a command has to say: ``data`` for programs, and how it is drawn for people, given a width (characters)."""
+    """What a command has to say: ``data`` for programs, and how it is drawn for people, given a width (characters).
+
+    ``remark`` is for people, whatever the format, and no part of the answer.
+    """
 
     data: object
     draw: Callable[[int], RenderableType]
+    remark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column(Generic[R]):
     """A column of a table: what it shows of a row.
 
-    It is left out where the table has less than ``from_width`` characters. What is too long is cut, or with ``wrap``
-    goes on in the next line.
+    It is left out where the table has less than ``from_width`` characters, and keeps ``least`` itself. What is
+    too long is cut, or with ``wrap`` goes on in the next line.
     """
 
     header: str
     cell: Callable[[R], str | Text]
     from_width: int = 0
+    least: int | None = None
     wrap: bool = False
     right: bool = False
 
@@ -67,6 +72,8 @@ def give(answer: Answer, output: OutputFormat) -> None:
         console.print(answer.draw(console.width))
     else:
         write(answer.data, output)
+    if answer.remark:
+        note(answer.remark)
 
 
 def write(data: object, output: OutputFormat, *, one_of_many: bool = False) -> None:
@@ -84,6 +91,11 @@ def note(text: str) -> None:
     typer.echo(clean(text), err=True)
 
 
+def limited(shown: int, limit: int) -> str:
+    """The remark that there may be more than what is shown, if so."""
+    return f"{shown} shown, there may be more: see --limit" if shown >= limit else ""
+
+
 def table(rows: Sequence[R], columns: Iterable[Column[R]], *, width: int, empty: str) -> RenderableType:
     """Draw rows; ``empty`` is what is said where there are none."""
     if not rows:
@@ -96,6 +108,7 @@ def table(rows: Sequence[R], columns: Iterable[Column[R]], *, width: int, empty:
             no_wrap=not column.wrap,
             overflow="fold" if column.wrap else "ellipsis",
             justify="right" if column.right else "left",
+            min_width=column.least,
         )
     for row in rows:
         drawn.add_row(*(_cell(column.cell(row)) for column in fitting))
@@ -131,8 +144,8 @@ def _cell(value: str | Text) -> Text:
     return Text("\n".join(clean(line) for line in value.split("\n")) if "\n" in value else clean(value))
 
 
-def short_ids(ids: Iterable[UUID], *, least: int = 8) -> Callable[[UUID | None], str]:
-    """Give a function that shortens these ids as far as they stay apart, to ``least`` characters at least."""
+def short_ids(ids: Iterable[UUID], *, least: int = 8, most: int = 18) -> Callable[[UUID | None], str]:
+    """Give a function that shortens these ids as far as they stay apart, to ``least`` to ``most`` characters."""
     whole = {str(each) for each in ids}
-    wanted = next(size for size in range(least, 37) if len({each[:size] for each in whole}) == len(whole))
+    wanted = next((size for size in range(least, most) if len({each[:size] for each in whole}) == len(whole)), most)
     return lambda each: "-" if each is None else str(each)[:wanted].removesuffix("-")

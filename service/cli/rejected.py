@@ -7,7 +7,7 @@ import typer
 from projections.querying import DEFAULT_LIMIT
 from projections.rejected_records import find_rejected_records
 from service.cli.options import Interval, Limit, Output, Since, Watch
-from service.cli.output import Answer, OutputFormat
+from service.cli.output import Answer, OutputFormat, limited
 from service.cli.reading import reading_views
 from service.cli.tables import rejected_table
 from service.cli.watch import show
@@ -36,6 +36,6 @@ def rejected(
             rows = find_rejected_records(
                 connection, topic=topic, code=code, source=source, record_id=record_id, since=since, limit=limit
             )
-        return Answer(rows, lambda width: rejected_table(rows, width))
+        return Answer(rows, lambda width: rejected_table(rows, width), limited(len(rows), limit))
 
     show(ask, output, watch=watch, interval=interval)

@@ -23,7 +23,7 @@ from service.cli.errors import NotAScratchDatabase
 from service.cli.get import newest_counts
 from service.cli.moments import LogPoint, log_point, shown
 from service.cli.options import Limit, Output
-from service.cli.output import Answer, OutputFormat, give, section
+from service.cli.output import Answer, OutputFormat, give, limited, section
 from service.cli.reading import deployment_names, reading_log
 from service.cli.tables import deployments_table, replicas_table, routes_table
 from service.settings import Settings, load_settings
@@ -49,7 +49,10 @@ ScratchFile = Annotated[
 
 
 class Past(NamedTuple):
-    """The views at ``position``, whose event was decided at ``at`` (``None``: before the first event)."""
+    """The views at ``position``; ``at`` is the time that was asked for, else when the event at the position happened.
+
+    At position 0, before the first event, there was nothing.
+    """
 
     position: int
     at: datetime | None
@@ -81,7 +84,7 @@ def replay(
         scratch = database or Path(folder) / "views.db"
         with Console(stderr=True).status("Folding the log…"):
             past, names = asyncio.run(_replayed(settings, until, scratch, everything=everything, limit=limit))
-    give(Answer(past._asdict(), lambda width: _drawn(past, names, width)), output)
+    give(Answer(past._asdict(), lambda width: _drawn(past, names, width), _limited(past, limit)), output)
 
 
 async def _replayed(
@@ -89,8 +92,7 @@ async def _replayed(
 ) -> tuple[Past, Mapping[UUID, str]]:
     with reading_log(settings) as log:
         position = await _position(log, until)
-        last = await log.read(after=position - 1, limit=1) if position else ()
-        at = last[0].recorded.event.at if last else None
+        at = until.moment or await _happened(log, position)
         engine = open_database(f"sqlite:///{scratch}")
         try:
             await fold_until(log, VIEWS, until=position, engine=engine)
@@ -112,6 +114,15 @@ async def _position(log: RecorderEventLog, until: LogPoint) -> int:
     return min(until.position or 0, await log.head())
 
 
+async def _happened(log: RecorderEventLog, position: int) -> datetime | None:
+    last = await log.read(after=position - 1, limit=1) if position else ()
+    return last[0].recorded.event.at if last else None
+
+
+def _limited(past: Past, limit: int) -> str:
+    return limited(max(len(past.deployments), len(past.routes)), limit)
+
+
 def _refuse_foreign(file: Path, settings: Settings) -> None:
     """Raise :class:`NotAScratchDatabase` for a file that this command must not fold into."""
     taken = (settings.log_file, settings.data_dir / "views.db")
@@ -126,15 +137,15 @@ def _refuse_foreign(file: Path, settings: Settings) -> None:
 
 
 def _drawn(past: Past, names: Mapping[UUID, str], width: int) -> RenderableType:
-    if past.at is None:
-        return "At position 0, before the first event, there was nothing."
-    inner = width - 2
+    if past.at is None or not past.position:
+        return "Nothing had happened by then."
+    inner, at = width - 2, past.at
     return Group(
-        f"As of position {past.position}, whose event was decided at {shown(past.at)} UTC:",
+        f"As of {shown(at)} UTC, position {past.position} of the log:",
         "",
-        section("Deployments", deployments_table(past.deployments, inner)),
+        section("Deployments", deployments_table(past.deployments, inner, at)),
         "",
-        section("Routes", routes_table(past.routes, names, inner)),
+        section("Routes", routes_table(past.routes, names, inner, at)),
         "",
         section("Replicas", replicas_table(past.replicas, names, inner)),
     )

@@ -9,8 +9,7 @@ import typer
 
 from domain import commands as c
 from domain.autoscaling.rules import ScalingPolicy
-from domain.revision import HealthCheck, Revision
-from service.cli.delivery import Delivery, addressed, deliver, valid
+from service.cli.delivery import Delivery, addressed, deliver, revision_of, valid
 from service.cli.model_files import read_model
 from service.cli.moments import future_moment
 from service.cli.options import Deployment, Output, examples
@@ -84,7 +83,7 @@ def create(  # noqa: PLR0913 - each is an option, given by its name
         owner=owner,
         open_to_public=open_to_public,
         replica_count=replicas,
-        target_revision=_revision(image, model, runtime, revision_id, health_check) if image or model else None,
+        target_revision=revision_of(image, model, runtime, revision_id, health_check) if image or model else None,
         scaling_policy=read_model(scaling_policy, ScalingPolicy, what="scaling policy") if scaling_policy else None,
     )
     deliver(command, Delivery(actor, command_id, wait, timeout, output))
@@ -106,7 +105,7 @@ def set_target_revision(  # noqa: PLR0913 - each is an option, given by its name
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Say what a deployment runs."""
-    revision = _revision(image, model, runtime, revision_id, health_check)
+    revision = revision_of(image, model, runtime, revision_id, health_check)
     command = valid(c.SetTargetRevision, deployment_id=addressed(deployment), revision=revision)
     deliver(command, Delivery(actor, command_id, wait, timeout, output))
 
@@ -192,14 +191,3 @@ def destroy(
     """Take a deployment down, for good."""
     command = valid(c.DestroyDeployment, deployment_id=addressed(deployment), force=force)
     deliver(command, Delivery(actor, command_id, wait, timeout, output))
-
-
-def _revision(image: str, model: str, runtime: str, revision_id: UUID | None, health_check: Path | None) -> Revision:
-    return valid(
-        Revision,
-        revision_id=revision_id or uuid4(),
-        image=image,
-        model=model,
-        runtime_variant=runtime,
-        health_check=read_model(health_check, HealthCheck, what="health check") if health_check else None,
-    )

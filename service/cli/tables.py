@@ -1,6 +1,7 @@
 """What of each row an operator wants to see first, and how it is drawn."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final, assert_never
 from uuid import UUID
 
@@ -24,6 +25,13 @@ _LIFECYCLE_STYLES: Final[Mapping[Lifecycle, str]] = {
     Lifecycle.DESTROYING: "magenta",
     Lifecycle.DESTROYED: "dim",
 }
+#: The conditions of a deployment that is to live, causes before what follows from them.
+_TELLING: Final = (
+    ConditionType.PROXY_TARGET_MISSING,
+    ConditionType.ENDPOINT_REGISTERED,
+    ConditionType.AVAILABLE,
+    ConditionType.PROGRESSING,
+)
 _STATUS_STYLES: Final[Mapping[RouteStatus, str]] = {
     RouteStatus.PROVISIONING: "cyan",
     RouteStatus.HEALTHY: "green",
@@ -35,39 +43,39 @@ _STATUS_STYLES: Final[Mapping[RouteStatus, str]] = {
 }
 
 
-def deployments_table(rows: Sequence[DeploymentRow], width: int) -> RenderableType:
-    """Draw deployments with the state that they are in."""
+def deployments_table(rows: Sequence[DeploymentRow], width: int, at: datetime) -> RenderableType:
+    """Draw deployments with the state that they are in; ages are as of ``at``."""
     short = short_ids(row.id for row in rows)
     short_revision = short_ids(row.revision_id for row in rows if row.revision_id)
     columns: Sequence[Column[DeploymentRow]] = (
-        Column(header="NAME", cell=lambda row: row.name, wrap=True),
+        Column(header="NAME", cell=lambda row: row.name, least=8, wrap=True),
         Column(header="ID", cell=lambda row: short(row.id)),
         Column(header="LIFECYCLE", cell=lambda row: lifecycle_text(row.lifecycle)),
         Column(header="REPLICAS", cell=replicas_text),
+        Column(header="CONDITION", cell=condition_text),
         Column(header="REVISION", cell=lambda row: short_revision(row.revision_id), from_width=100),
-        Column(header="ENDPOINT", cell=lambda row: row.endpoint_url or "-", from_width=120, wrap=True),
-        Column(header="CONDITIONS", cell=lambda row: conditions_text(row.conditions), wrap=True),
+        Column(header="ENDPOINT", cell=lambda row: row.endpoint_url or "-", from_width=110, wrap=True),
         Column(header="RESOURCE GROUP", cell=lambda row: row.resource_group, from_width=160),
         Column(header="MODEL", cell=lambda row: row.model or "-", from_width=160, wrap=True),
-        Column(header="AGE", cell=lambda row: age(row.created_at), right=True),
+        Column(header="AGE", cell=lambda row: age(row.created_at, at), right=True),
     )
     drawn = table(rows, columns, width=width, empty="There are no such deployments.")
     legend = Text("REPLICAS are desired/active/healthy.", style="dim")
     return Group(drawn, legend) if rows else drawn
 
 
-def routes_table(rows: Sequence[RouteRow], names: Mapping[UUID, str], width: int) -> RenderableType:
-    """Draw routes under the names of their deployments."""
+def routes_table(rows: Sequence[RouteRow], names: Mapping[UUID, str], width: int, at: datetime) -> RenderableType:
+    """Draw routes under the names of their deployments; ages are as of ``at``."""
     short = short_ids(row.id for row in rows)
     short_revision = short_ids(row.revision_id for row in rows)
     columns: Sequence[Column[RouteRow]] = (
         Column(header="ROUTE", cell=lambda row: short(row.id)),
         Column(header="DEPLOYMENT", cell=lambda row: names.get(row.deployment_id, str(row.deployment_id)), wrap=True),
         Column(header="STATUS", cell=lambda row: status_text(row.status)),
-        Column(header="FOR", cell=lambda row: age(row.status_since), right=True),
+        Column(header="FOR", cell=lambda row: age(row.status_since, at), right=True),
         Column(header="TRAFFIC", cell=lambda row: f"{row.traffic_ratio:g}", right=True),
         Column(header="REVISION", cell=lambda row: short_revision(row.revision_id)),
-        Column(header="AGE", cell=lambda row: age(row.created_at), right=True),
+        Column(header="AGE", cell=lambda row: age(row.created_at, at), right=True),
         Column(header="DETAIL", cell=_route_detail, from_width=100, wrap=True),
     )
     return table(rows, columns, width=width, empty="There are no such routes.")
@@ -91,21 +99,21 @@ def rejected_table(rows: Sequence[RejectedRecordRow], width: int) -> RenderableT
     """Draw refused records with what was wrong."""
     columns: Sequence[Column[RejectedRecordRow]] = (
         Column(header="TIME (UTC)", cell=lambda row: shown(row.at)),
-        Column(header="RECORD", cell=lambda row: f"{row.topic}/{row.partition}@{row.offset}", wrap=True),
-        Column(header="CODE", cell=lambda row: row.code, wrap=True),
-        Column(header="FIELD", cell=lambda row: row.field or "-", from_width=120, wrap=True),
+        Column(header="RECORD", cell=lambda row: f"{row.topic}/{row.partition}@{row.offset}"),
+        Column(header="CODE", cell=lambda row: row.code, from_width=100),
+        Column(header="FIELD", cell=lambda row: row.field or "-", from_width=140, wrap=True),
         Column(header="VALUE", cell=lambda row: row.value or "-", from_width=160, wrap=True),
         Column(header="REASON", cell=lambda row: row.reason, wrap=True),
     )
     return table(rows, columns, width=width, empty="No record was refused.")
 
 
-def conditions_table(rows: Sequence[ConditionRow], width: int) -> RenderableType:
-    """Draw the conditions of one deployment."""
+def conditions_table(rows: Sequence[ConditionRow], width: int, at: datetime) -> RenderableType:
+    """Draw the conditions of one deployment; ages are as of ``at``."""
     columns: Sequence[Column[ConditionRow]] = (
         Column(header="TYPE", cell=lambda row: row.type.value),
         Column(header="STATUS", cell=lambda row: Text(row.status.value, style="green" if is_well(row) else "yellow")),
-        Column(header="FOR", cell=lambda row: age(row.last_transition_time), right=True),
+        Column(header="FOR", cell=lambda row: age(row.last_transition_time, at), right=True),
         Column(header="REASON", cell=lambda row: row.reason),
         Column(header="MESSAGE", cell=lambda row: row.message, wrap=True),
     )
@@ -128,10 +136,12 @@ def replicas_text(row: DeploymentRow) -> Text:
     return Text("/".join(map(str, numbers)), style="" if len(set(numbers)) == 1 else "yellow")
 
 
-def conditions_text(conditions: Iterable[ConditionRow]) -> Text:
-    """Draw the reasons of the conditions that are not as one would have them; ``Available`` if all are."""
-    reasons = dict.fromkeys(condition.reason for condition in conditions if not is_well(condition))
-    return Text(clean(", ".join(reasons)), style="yellow") if reasons else Text("Available", style="green")
+def condition_text(row: DeploymentRow) -> Text:
+    """Draw the reason of the one condition that says most about what is not as one would have it, if there is any."""
+    conditions = {condition.type: condition for condition in row.conditions}
+    telling = (ConditionType.PROGRESSING,) if row.lifecycle.is_ending else _TELLING
+    amiss = [conditions[each] for each in telling if row.lifecycle.is_ending or not is_well(conditions[each])]
+    return Text(clean(amiss[0].reason), style="yellow") if amiss else Text("Available", style="green")
 
 
 def is_well(condition: ConditionRow) -> bool:

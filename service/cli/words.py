@@ -2,6 +2,7 @@
 
 from collections import Counter
 from typing import assert_never
+from uuid import UUID
 
 from domain import events as e
 from domain.recorded import AnyEvent, OperationCause, RecordCause
@@ -55,20 +56,31 @@ def describe_cause(cause: RecordCause | OperationCause) -> str:
             sent = f" from {cause.source} {cause.id}" if cause.source else ""
             return f"{cause.topic}/{cause.partition}@{cause.offset}{by}{sent}"
         case OperationCause():
-            return cause.operation
+            return operation_in_words(cause.operation)
         case _:
             assert_never(cause)
 
 
+def operation_in_words(operation: str) -> str:
+    """An operation as people say it."""
+    return operation.replace("_", " ")
+
+
 def describe_revision(revision: Revision) -> str:
     """Say what a revision runs."""
-    return f"{revision.revision_id}: {revision.model} in {revision.image} ({revision.runtime_variant})"
+    what = f"{revision.model} in {revision.image} ({revision.runtime_variant})"
+    return f"{brief(revision.revision_id)}: {what}"
+
+
+def brief(identity: UUID) -> str:
+    """The beginning of an id: as much as also tells apart ids that begin with the time."""
+    return str(identity)[:13]
 
 
 def _routes(event: e.ScaledOut | e.RoutesTerminating | e.RouteStatusReported) -> str:
     match event:
         case e.ScaledOut():
-            return f"scaled out by {number(len(event.route_ids), 'route')} of revision {event.revision_id}"
+            return f"scaled out by {number(len(event.route_ids), 'route')} of revision {brief(event.revision_id)}"
         case e.RoutesTerminating():
             return f"{number(len(event.route_ids), 'route')} told to terminate ({event.reason.value})"
         case e.RouteStatusReported():

@@ -1,7 +1,7 @@
 """What tests of deciding share: a decider on a real log that can be told to fail, records, and a second writer."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -57,10 +57,17 @@ def set_count(deployment_id: UUID, replicas: int) -> c.SetReplicaCount:
     return c.SetReplicaCount(deployment_id=deployment_id, replica_count=replicas)
 
 
-def item(origin: PartitionId, offset: int, content: Content, *, id: str | None = None) -> RecordItem:  # noqa: A002 - CloudEvents' own name
+def item(
+    origin: PartitionId,
+    offset: int,
+    content: Content,
+    *,
+    id: str | None = None,  # noqa: A002 - CloudEvents' own name
+    source: str = "console",
+) -> RecordItem:
     """A record that was read and understood; its id is its own unless given."""
     record = ReceivedRecord(origin=origin, offset=offset, key=b"key", value=f"value {offset}".encode(), received_at=AT)
-    sender = Sender(source="console", id=id or f"{origin.partition}/{offset}", type="some-command", actor="operator")
+    sender = Sender(source=source, id=id or f"{origin.partition}/{offset}", type="some-command", actor="operator")
     match content:
         case Refusal():
             return RecordItem(record, content)
@@ -80,6 +87,7 @@ def reading(expected: int | None, *items: RecordItem) -> Submission:
 class ScriptedLog(RecorderEventLog):
     """The real log; ``failures`` are raised instead of the next appends, ``lost_answers`` after they took effect.
 
+    ``fail_tries`` are failures by the number of the try, from 1.
     ``tried`` and ``committed`` hold the batches. While ``open_gate`` is not set, appends wait.
     """
 
@@ -87,6 +95,8 @@ class ScriptedLog(RecorderEventLog):
         super().__init__(inner._recorder, inner._mapper, close=inner.close)
         self.failures: list[Exception] = []
         self.lost_answers: list[Exception] = []
+        self.fail_tries: dict[int, Exception] = {}
+        self.before_try: Callable[[], None] = lambda: None
         self.tried: list[LogBatch] = []
         self.committed: list[LogBatch] = []
         self.open_gate = asyncio.Event()
@@ -95,10 +105,13 @@ class ScriptedLog(RecorderEventLog):
 
     async def append(self, batch: LogBatch) -> Sequence[int]:
         self.tried.append(batch)
+        self.before_try()
         self.waiting.set()
         await self.open_gate.wait()
         if self.failures:
             raise self.failures.pop(0)
+        if failure := self.fail_tries.get(len(self.tried)):
+            raise failure
         positions = await super().append(batch)
         self.committed.append(batch)
         if self.lost_answers:

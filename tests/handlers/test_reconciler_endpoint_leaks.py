@@ -13,7 +13,7 @@ from domain import events as e
 from domain.deployment import Deployment
 from domain.operations import Operation
 from handlers.proxy_calls import ProxyCallLimits
-from service.demo.reference_proxy_faults import Faults, ProxyOperation, WorkerState
+from service.demo.reference_proxy_faults import Faults, WorkerState
 from service.settings import ProxySettings
 from tests.executor_world import World, is_destroyed, is_ready, world_of
 
@@ -118,7 +118,7 @@ async def test_an_earlier_create_that_lands_after_the_adopted_one_was_destroyed_
     tmp_path: Path,
 ) -> None:
     async with world_of(tmp_path, reconciler=True, proxy=HASTY) as world:
-        world.proxy.faults.set(Faults(delay_seconds=3600, operations=frozenset({ProxyOperation.CREATE})))
+        world.proxy.faults.set(SILENT)
         d1 = await world.create(replica_count=0)
         await world.idle()
         held = world.proxy.faults._changed
@@ -141,7 +141,7 @@ async def test_an_earlier_create_that_lands_after_the_adopted_one_was_destroyed_
 
 async def test_a_create_cut_off_by_a_crash_is_waited_out_and_adopted(tmp_path: Path) -> None:
     async with world_of(tmp_path, reconciler=True, proxy=HASTY) as world:
-        world.proxy.faults.set(Faults(delay_seconds=3600))
+        world.proxy.faults.set(SILENT)
         d1 = await world.create()
         await world.proxy.calls.until(lambda calls: calls.under_way == 1)
         await world.restart()

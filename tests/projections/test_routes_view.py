@@ -67,9 +67,9 @@ async def test_a_route_that_is_over_stays_as_history(engine: Engine) -> None:
 
 async def test_nothing_changes_a_route_that_is_over(engine: Engine) -> None:
     over = reported(RouteStatus.TERMINATED, 1, seconds=6)
-    late = [reported(RouteStatus.HEALTHY, 1, seconds=7), terminating(1, seconds=8)]
+    back, again = reported(RouteStatus.HEALTHY, 1, seconds=7), terminating(1, seconds=8)
 
-    await fold(engine, created(), registered(), scaled_out(1), over, *late)
+    await fold(engine, created(), registered(), scaled_out(1), over, back, again)
 
     (row,) = routes(engine)
     assert (row.status, row.status_since) == (RouteStatus.TERMINATED, after(6))
