@@ -100,7 +100,8 @@ async def open_worker(settings: Settings, kafka: KafkaAccess) -> AsyncIterator[W
         stack.callback(engine.dispose)
         client_pool = HttpxClientPool(settings.proxy.connections, ca_file=settings.proxy.ca_file)
         stack.push_async_callback(client_pool.close)
-        dead_letters = await stack.enter_async_context(DeadLetterProducer(kafka.connection, topics))
+        dead_letters = DeadLetterProducer(kafka.connection, topics)
+        stack.push_async_callback(dead_letters.close)
         plane = assemble(
             settings,
             event_log=event_log,

@@ -30,7 +30,9 @@ async def kafka_address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
 @pytest.fixture
 def kafka(kafka_address: str) -> KafkaConnection:
     """A connection to the broker of the test run."""
-    return KafkaConnection(bootstrap_servers=kafka_address)
+    return KafkaConnection(
+        bootstrap_servers=kafka_address, has_idempotent_producers="ROUTEKEEPER_TEST_KAFKA" in os.environ
+    )
 
 
 @pytest.fixture

@@ -162,14 +162,22 @@ class World:
     async def live(self, seconds: float, react: Callable[[], Awaitable[bool]] | None = None) -> None:
         """Go from one due moment to the next for so long; ``react`` is asked in between whether it did something."""
         end = self.clock.now + timedelta(seconds=seconds)
+        poll = timedelta(seconds=self.settings.reconciler.poll_seconds)
+        polled = self.clock.now
         while True:
             await self.idle()
             if react is not None and await react():
                 continue
-            due = self.plane.reconciler._queue.earliest()
-            if due is None or due > end:
+            due = self.plane.reconciler._queue.earliest() or end
+            if min(due, polled + poll) > end:
                 break
-            self.clock.now = due
+            if due > polled + poll:
+                self.clock.now = polled = polled + poll
+                await self.plane.reconciler._look_up_due()
+            elif due == self.clock.now == end:
+                break
+            else:
+                self.clock.now = due
         self.clock.now = end
         await self.idle()
 

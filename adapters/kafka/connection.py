@@ -14,7 +14,8 @@ class KafkaConnection:
 
     ``bootstrap_servers`` is ``host:port``, several separated by commas. ``ca_file`` names the certificates that the
     brokers' are checked against (``None``: the system's), ``certificate_file`` and ``key_file`` our own. The password
-    never shows in a text of this value. ``request_timeout`` is in seconds.
+    never shows in a text of this value. ``request_timeout`` is in seconds. ``has_idempotent_producers``: whether the
+    brokers keep a batch from being stored twice after a lost answer, which the embedded one does not.
     """
 
     bootstrap_servers: str
@@ -27,6 +28,7 @@ class KafkaConnection:
     certificate_file: str | None = None
     key_file: str | None = None
     request_timeout: float = 10.0
+    has_idempotent_producers: bool = True
 
     def client_options(self) -> dict[str, Any]:
         """What every aiokafka client is made with."""

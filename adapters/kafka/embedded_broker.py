@@ -55,6 +55,11 @@ class EmbeddedBroker:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def connection(self) -> KafkaConnection:
+        """How to reach the broker."""
+        return KafkaConnection(bootstrap_servers=self.address, has_idempotent_producers=False)
+
+    @property
     def pid(self) -> int | None:
         """The process id while the broker runs."""
         return self._process.pid if self._process and self._process.poll() is None else None
@@ -128,11 +133,10 @@ class EmbeddedBroker:
         return not answer.cancelled() and answer.result() == self.incarnation
 
     async def _cluster_id(self) -> str:
-        connection = KafkaConnection(bootstrap_servers=self.address)
         try:
             async with asyncio.timeout(self._start_timeout):
                 await _accepts_connections(self.address)
-                return await read_cluster_id(connection, give_up_after=self._start_timeout)
+                return await read_cluster_id(self.connection, give_up_after=self._start_timeout)
         except (TimeoutError, KafkaUnavailable):
             return ""
 

@@ -50,9 +50,14 @@ class PartitionStarts:
         now = self._clock()
         records = [
             ReceivedRecord(
-                origin=origin, offset=r.offset, key=r.key, value=r.value, received_at=now, headers=tuple(r.headers)
+                origin=origin,
+                offset=each.offset,
+                key=each.key,
+                value=each.value,
+                received_at=now,
+                headers=[(name, value or b"") for name, value in each.headers],
             )
-            for r in read
+            for each in read
         ]
         point = self._starting.pop(partition, None)
         return records[1:] if point is not None and records and point.is_previous(records[0]) else records

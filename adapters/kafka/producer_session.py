@@ -1,5 +1,7 @@
 """A Kafka producer that is made when it is needed, and made anew after it failed."""
 
+import asyncio
+
 from aiokafka import AIOKafkaProducer
 
 from adapters.kafka.connection import KafkaConnection
@@ -8,9 +10,8 @@ from adapters.kafka.connection import KafkaConnection
 class ProducerSession:
     """Holds at most one producer, which waits for all replicas.
 
-    ``max_request_bytes`` is the largest record, ``batch_bytes`` how much goes to a partition at once.
-    ``is_idempotent`` keeps the broker from storing a batch twice after a lost answer; the embedded broker has no such
-    producers.
+    ``max_request_bytes`` is the largest record, ``batch_bytes`` how much goes to a partition at once, and
+    ``close_timeout`` (seconds) how long letting go of a producer may take before that goes on in the background.
     """
 
     def __init__(
@@ -19,12 +20,13 @@ class ProducerSession:
         *,
         max_request_bytes: int = 1024 * 1024,
         batch_bytes: int = 64 * 1024,
-        is_idempotent: bool = False,
+        close_timeout: float = 2.0,
     ) -> None:
         self._connection = connection
         self._max_request_bytes = max_request_bytes
         self._batch_bytes = batch_bytes
-        self._is_idempotent = is_idempotent
+        self._close_timeout = close_timeout
+        self._closing: set[asyncio.Task[None]] = set()
         self._producer: AIOKafkaProducer | None = None
 
     async def producer(self) -> AIOKafkaProducer:
@@ -33,7 +35,7 @@ class ProducerSession:
             producer = AIOKafkaProducer(
                 **self._connection.client_options(),
                 acks="all",
-                enable_idempotence=self._is_idempotent,
+                enable_idempotence=self._connection.has_idempotent_producers,
                 max_request_size=self._max_request_bytes,
                 max_batch_size=self._batch_bytes,
             )
@@ -49,4 +51,8 @@ class ProducerSession:
         """Let go of the producer; the next one that is asked for is a new one."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await producer.stop()
+            # It first waits for what it could not send, which is until that times out where the broker is gone.
+            closing = asyncio.create_task(producer.stop())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+            await asyncio.wait({closing}, timeout=self._close_timeout)

@@ -1,103 +1,119 @@
-"""Publishes the log to Kafka: at least once, and in order for each deployment."""
+"""Follows the log and publishes it: every event, and what each route should be."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.published import desired_routes, published_event
+from adapters.kafka.ordered_sending import send_in_order
+from adapters.kafka.producer_session import ProducerSession
+from adapters.kafka.published_events import desired_route_records, event_record
+from adapters.kafka.stoppable import unless_stopped, wait_for_event
 from adapters.kafka.topics import Topics
 from domain.recorded import LoggedEvent
+from handlers.backoff import Backoff
+from handlers.followers import FollowerConflict, FollowerPositions
+from handlers.ports import LogUnavailable
+
+log = logging.getLogger(__name__)
 
 
-class FollowedLog(Protocol):
-    """The log, and how far its followers have come."""
+class ReadEvents(Protocol):
+    """Reads the log, as :meth:`handlers.ports.EventLog.read` does."""
 
-    async def read(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
+    async def __call__(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
         """At most ``limit`` events behind position ``after``, in log order."""
         ...
 
-    async def follower(self, name: str) -> int:
-        """The position that a follower has come to (0: it has not begun)."""
-        ...
 
-    async def move_follower(self, name: str, *, expected: int, following: int) -> bool:
-        """Compare-and-set of that position; ``False`` if it is not ``expected``."""
-        ...
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherLimits:
+    """At most ``batch_size`` events at once, delivered within ``batch_timeout``; times in seconds.
+
+    ``poll_interval``: how often to look for events that nobody woke the publisher for.
+    """
+
+    batch_size: int = 500
+    batch_timeout: float = 30.0
+    poll_interval: float = 1.0
+    backoff: Backoff = field(default_factory=lambda: Backoff(base=0.2, cap=10.0))
+
+
+_DEFAULT_LIMITS = PublisherLimits()
 
 
 class EventPublisher:
-    """Follows the log from where it was left and publishes what it finds.
-
-    A batch's position is moved once the broker has all of it, so after a crash some of it is published again; position
-    and version in the headers tell consumers what they have seen. Topics that were made anew (another ``epoch``) get
-    the whole log again. ``poll_seconds`` is how long it waits if nobody wakes it.
-    """
+    """Publishes at least once, and in order per deployment; the position moves when all replicas have a batch."""
 
     def __init__(
         self,
+        read: ReadEvents,
+        positions: FollowerPositions,
         connection: KafkaConnection,
         topics: Topics,
-        log: FollowedLog,
         *,
-        epoch: str,
-        batch_size: int = 500,
-        poll_seconds: float = 0.5,
+        name: str = "kafka-publisher",
+        limits: PublisherLimits = _DEFAULT_LIMITS,
+        random: Callable[[], float] = random.random,
     ) -> None:
-        self._connection = connection
+        self.position: int | None = None
+        self._read = read
+        self._positions = positions
         self._topics = topics
-        self._log = log
-        self._name = f"publisher/{epoch}"
-        self._batch_size = batch_size
-        self._poll_seconds = poll_seconds
+        self._name = name
+        self._limits = limits
+        self._random = random
+        self._session = ProducerSession(connection, max_request_bytes=4 * 1024 * 1024)
 
     async def run(self, stop: asyncio.Event, wake: asyncio.Event) -> None:
-        """Publish until ``stop`` is set, and then what is left. Raises what Kafka and the log raise."""
-        producer = AIOKafkaProducer(acks="all", linger_ms=0, **self._connection.client_options())
-        await producer.start()
-        try:
-            is_last_round = False
-            while not is_last_round:
-                is_last_round = stop.is_set()
-                wake.clear()
-                while await self._publish_batch(producer):
-                    pass
-                if not is_last_round:
-                    await _either(stop, wake, self._poll_seconds)
-        finally:
-            await producer.stop()
+        """Publish until ``stop``; ``wake`` says that there may be new events, and is cleared.
 
-    async def _publish_batch(self, producer: AIOKafkaProducer) -> bool:
-        """Publish what comes next; tells whether there may be more."""
-        position = await self._log.follower(self._name)
-        events = await self._log.read(after=position, limit=self._batch_size)
+        While the broker or the store is away it is tried again and again, with a bounded backoff. Raises what reading
+        the log raises beyond that.
+        """
+        failures = 0
+        try:
+            while not stop.is_set():
+                wake.clear()
+                try:
+                    published = await unless_stopped(stop, self._publish_next())
+                except (KafkaError, TimeoutError, LogUnavailable, FollowerConflict) as error:
+                    failures += 1
+                    await self._recover(error, failures, stop)
+                    continue
+                failures = 0
+                if not published:
+                    await unless_stopped(stop, wait_for_event(wake, self._limits.poll_interval))
+        finally:
+            await self._session.close()
+
+    async def _publish_next(self) -> bool:
+        """Publish one batch, and tell whether there was one."""
+        if self.position is None:
+            self.position = await self._positions.get(self._name)
+        events = await self._read(after=self.position, limit=self._limits.batch_size)
         if not events:
             return False
-        sent = [ack for logged in events for ack in await self._send(producer, logged)]
-        await asyncio.gather(*sent)
-        # If another publisher was faster, its position counts, and what both sent is recognised by its headers.
-        await self._log.move_follower(self._name, expected=position, following=events[-1].position)
+        async with asyncio.timeout(self._limits.batch_timeout):
+            producer = await self._session.producer()
+            await send_in_order(producer, self._topics.events, [event_record(event) for event in events])
+            routes = [record for event in events for record in desired_route_records(event)]
+            await send_in_order(producer, self._topics.desired_routes, routes)
+        reached = events[-1].position
+        await self._positions.move(self._name, self.position, reached)
+        self.position = reached
         return True
 
-    async def _send(self, producer: AIOKafkaProducer, logged: LoggedEvent) -> "list[asyncio.Future[object]]":
-        recorded = logged.recorded
-        headers = [("position", str(logged.position).encode()), ("version", str(recorded.version).encode())]
-        key = str(recorded.stream_id).encode()
-        value = published_event(logged).model_dump_json().encode()
-        acks = [await producer.send(self._topics.events, value, key=key, headers=headers)]
-        for route_id, route in desired_routes(logged):
-            wanted = None if route is None else route.model_dump_json().encode()
-            topic = self._topics.desired_routes
-            acks.append(await producer.send(topic, wanted, key=str(route_id).encode(), headers=headers))
-        return acks
-
-
-async def _either(stop: asyncio.Event, wake: asyncio.Event, seconds: float) -> None:
-    waiting = [asyncio.ensure_future(event.wait()) for event in (stop, wake)]
-    with suppress(TimeoutError):
-        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for each in waiting:
-        each.cancel()
+    async def _recover(self, error: Exception, failures: int, stop: asyncio.Event) -> None:
+        delay = self._limits.backoff.delay(failures, self._random())
+        log.warning("events are published again in %.1f s: %r", delay, error, extra={"action": "publish-again"})
+        self.position = None
+        if not isinstance(error, FollowerConflict | LogUnavailable):
+            # What was handed to the producer must not arrive behind what the next one sends.
+            await self._session.close()
+        await wait_for_event(stop, delay)

@@ -114,5 +114,5 @@ def test_rows_say_what_the_domain_says_after_any_history(history: History) -> No
 
 
 def test_rows_say_what_the_domain_says_after_a_long_history() -> None:
-    for seed in range(5):
+    for seed in range(8):
         check(random_history(seed, steps=400))
