@@ -1,0 +1,59 @@
+"""Opens the event log on PostgreSQL."""
+
+from typing import Final
+
+from eventsourcing.persistence import ProgrammingError
+
+from adapters.event_store.event_log import RecorderEventLog
+from adapters.event_store.mapper import MAX_EVENT_BYTES, EventMapper
+from adapters.event_store.postgres import PostgresLogRecorder
+from adapters.event_store.postgres_datastore import LogDatastore, PostgresLimits
+from adapters.postgres.address import PostgresAddress
+from domain.errors import RoutekeeperError
+
+#: The schema that holds the log.
+LOG_SCHEMA: Final = "routekeeper"
+
+_DEFAULT_LIMITS: Final = PostgresLimits()
+
+
+class EventStoreNotReady(RoutekeeperError):
+    """The tables of the event store are not there, or are not for this user."""
+
+
+def open_postgres_log(
+    address: PostgresAddress,
+    *,
+    schema: str = LOG_SCHEMA,
+    limits: PostgresLimits = _DEFAULT_LIMITS,
+    max_event_bytes: int = MAX_EVENT_BYTES,
+    creates_tables: bool = True,
+    is_read_only: bool = False,
+) -> RecorderEventLog:
+    """Open the log in a PostgreSQL database; with ``creates_tables`` what is missing is made.
+
+    Raises :class:`EventStoreNotReady`, and :class:`~handlers.ports.LogUnavailable` if the database does not answer.
+    """
+    datastore = LogDatastore(address, schema=schema, limits=limits, is_read_only=is_read_only)
+    recorder = PostgresLogRecorder(datastore)
+    try:
+        _prepare(recorder, creates_tables=creates_tables and not is_read_only)
+    except BaseException:
+        datastore.close()
+        raise
+    return RecorderEventLog(recorder, EventMapper(max_event_bytes), close=datastore.close)
+
+
+def _prepare(recorder: PostgresLogRecorder, *, creates_tables: bool) -> None:
+    where = f"the event store at {recorder.store.address}, schema {recorder.store.schema}"
+    try:
+        with recorder.store.get_connection() as connection:
+            missing = recorder.missing_tables(connection)
+        if missing and creates_tables:
+            recorder.create_table()
+        elif missing:
+            raise EventStoreNotReady(f"{where}: there are no tables {', '.join(missing)}; run 'routekeeper init'")
+        recorder.max_notification_id()
+    except ProgrammingError as error:
+        reason = str(error).splitlines()[0]
+        raise EventStoreNotReady(f"{where}: {reason}; let its owner run 'routekeeper init'") from None

@@ -1,0 +1,67 @@
+"""Where a PostgreSQL database is, and how to connect there; shows no password."""
+
+from collections.abc import Mapping
+
+from psycopg import Error
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from domain.errors import RoutekeeperError
+
+#: What a database address begins with.
+_SCHEMES = ("postgresql://", "postgres://")
+
+#: A peer that is gone is noticed within half a minute, on both sides, and not after the two hours of most systems.
+_DEFAULTS: Mapping[str, str] = {
+    "application_name": "routekeeper",
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "25000",
+}
+_SESSION: dict[str, str] = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+
+
+class PostgresAddressInvalid(RoutekeeperError):
+    """An address cannot be understood; the message does not show it, because a password may be anywhere in it."""
+
+
+class PostgresAddress:
+    """A database and a user, from ``postgresql://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE``.
+
+    The options are libpq's (``sslmode`` and so on), as are the variables and files that give what is left out.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Raise :class:`PostgresAddressInvalid` for what is no such address."""
+        form = "a PostgreSQL address looks like postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full"
+        if not url.startswith(_SCHEMES):
+            raise PostgresAddressInvalid(form)
+        try:
+            given = conninfo_to_dict(url)
+        except Error:
+            raise PostgresAddressInvalid(f"{form}; special characters in it must be percent-encoded") from None
+        self._given = {name: str(value) for name, value in given.items() if value not in {None, ""}}
+
+    def conninfo(self, session: Mapping[str, str] | None = None) -> str:
+        """What libpq connects with; ``session`` are the server's own settings for the connection.
+
+        Holds the password: for the driver only.
+        """
+        options = " ".join(f"-c {name}={value}" for name, value in {**_SESSION, **(session or {})}.items())
+        options = f"{options} {self._given.get('options', '')}".strip()
+        return make_conninfo(**{**_DEFAULTS, **self._given, "options": options})
+
+    def __str__(self) -> str:
+        given = self._given
+        host = given.get("host") or given.get("hostaddr") or "localhost"
+        port = f":{given['port']}" if "port" in given else ""
+        user = f"{given['user']}@" if "user" in given else ""
+        return f"{user}{host}{port}/{given.get('dbname', '')}"
+
+    def __repr__(self) -> str:
+        return f"PostgresAddress({self})"
