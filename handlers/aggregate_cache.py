@@ -34,6 +34,11 @@ class AggregateCache:
         if len(self._deployments) > self._size:
             del self._deployments[next(iter(self._deployments))]
 
+    def is_older(self, deployment_id: UUID, version: int) -> bool:
+        """Whether the deployment is here at a version below this one."""
+        deployment = self._deployments.get(deployment_id)
+        return deployment is not None and deployment.version < version
+
     def evict(self, ids: Collection[UUID]) -> None:
         """Forget these deployments, so that they are loaded anew."""
         for deployment_id in ids:
@@ -83,6 +88,11 @@ class Memory:
         self._deployments.evict(deployments)
         for stream in streams:
             self._stream_versions.pop(stream, None)
+
+    def drop_older(self, versions: Mapping[UUID, int]) -> None:
+        """Forget deployments that are at a lower version here, because somebody else has written to them."""
+        older = [key for key, version in versions.items() if self._deployments.is_older(key, version)]
+        self._deployments.evict(older)
 
     def clear(self) -> None:
         """Forget everything, because somebody else may decide for it now."""

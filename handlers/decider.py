@@ -10,7 +10,6 @@ from uuid import UUID
 
 from domain.commands import AnyCommand
 from domain.deployment import Deployment
-from domain.errors import CommandRejected, RejectionCode
 from domain.recorded import OperationCause
 from handlers.aggregate_cache import Memory
 from handlers.backoff import Backoff
@@ -28,25 +27,22 @@ from handlers.ports import (
     VersionConflict,
 )
 from handlers.progress import Progress
-from handlers.records import Refusal, SamplesRecord
+from handlers.records import SamplesRecord
 from handlers.submission import (
     CommandItem,
     Decided,
     DeciderStopped,
     Item,
-    RecordItem,
     Submission,
     deployment_ids,
     in_line,
     items_of,
+    refused_as_too_large,
     rejection_streams,
     without,
 )
 
 log = logging.getLogger(__name__)
-
-#: The code of a refusal whose event would be larger than the log takes.
-_TOO_LARGE = "event-too-large"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +147,10 @@ class Decider:
         """Drop everything in memory: somebody else may own it now."""
         self._memory.clear()
 
+    def forget_older(self, versions: Mapping[UUID, int]) -> None:
+        """Drop deployments from memory that have come to these versions meanwhile, by somebody else's doing."""
+        self._memory.drop_older(versions)
+
     async def run(self) -> None:
         """Decide and commit until cancelled; whoever still waits for an answer then is told that there will be none."""
         self._stopped = None
@@ -222,8 +222,8 @@ class Decider:
                 await self._settle([submission])
         elif len(batch[0].items) > 1:
             await self._settle_items(batch[0])
-        elif isinstance(error, EventTooLarge):
-            await self._settle_too_large(batch[0], error)
+        elif isinstance(error, EventTooLarge) and (refused := refused_as_too_large(batch[0], error)) is not None:
+            await self._settle([refused])
         else:
             batch[0].fail(error)
 
@@ -237,19 +237,6 @@ class Decider:
                 submission.fail(error)
                 return
         submission.settle(decided)
-
-    async def _settle_too_large(self, submission: Submission, error: EventTooLarge) -> None:
-        item = submission.items[0]
-        if not isinstance(item, RecordItem):
-            rejection = CommandRejected(RejectionCode.CHANGED_MEANWHILE, str(error))
-            submission.settle([Decided(None, rejection=rejection)])
-            return
-        if isinstance(item.parsed, Refusal) and item.parsed.code == _TOO_LARGE:
-            submission.fail(error)
-            return
-        refusal = Refusal(code=_TOO_LARGE, reason=str(error), field="data", sender=item.parsed.sender)
-        refused = Submission([RecordItem(item.record, refusal)], submission.moves, submission.done)
-        await self._settle([refused])
 
     async def _wait(self, error: LogUnavailable | DeadLettersUnavailable, attempt: int) -> None:
         self.forget()

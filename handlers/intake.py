@@ -7,7 +7,7 @@ from itertools import groupby
 from domain.chunks import chunks
 from handlers.decider import Decider
 from handlers.ownership import Ownership
-from handlers.ports import EventLog, Position, PositionConflict, PositionMove
+from handlers.ports import EventLog, Position, PositionConflict, PositionMove, VersionConflict
 from handlers.records import PartitionId, ReceivedRecord, RecordParser
 from handlers.submission import RecordItem, Submission
 
@@ -48,7 +48,11 @@ class Intake:
         self._decider.forget()
 
     async def handle(self, records: Sequence[ReceivedRecord]) -> None:
-        """Have the records' effects committed. Raises :class:`PositionConflict` where somebody else has read them."""
+        """Have the records' effects committed.
+
+        Raises :class:`PositionConflict` where somebody else has read them, or wrote to the same deployments so often
+        meanwhile that they have to be read again.
+        """
         submissions = []
         for some in self._chunks(records):
             submissions.append(self._submission(some))
@@ -56,9 +60,9 @@ class Intake:
             await self._decider.enqueue(submissions[-1])
         results = await asyncio.gather(*(submission.done for submission in submissions), return_exceptions=True)
         lost: set[PartitionId] = set()
-        for result in results:
-            if isinstance(result, PositionConflict):
-                lost |= result.origins
+        for submission, result in zip(submissions, results, strict=True):
+            if isinstance(result, PositionConflict | VersionConflict):
+                lost |= {move.origin for move in submission.moves}
             elif isinstance(result, BaseException):
                 raise result
         if lost:

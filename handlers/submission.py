@@ -7,12 +7,15 @@ from uuid import UUID
 
 from domain.commands import AnyCommand
 from domain.deployment import Deployment
-from domain.errors import CommandRejected, RoutekeeperError
+from domain.errors import CommandRejected, RejectionCode, RoutekeeperError
 from domain.events import DeploymentEvent
 from domain.recorded import OperationCause
 from domain.rejections import rejection_stream
 from handlers.ports import PositionConflict, PositionMove
-from handlers.records import CommandRecord, ParsedRecord, PartitionId, ReceivedRecord, SamplesRecord
+from handlers.records import CommandRecord, ParsedRecord, PartitionId, ReceivedRecord, Refusal, SamplesRecord
+
+#: The code of a refusal whose event would be larger than the log takes.
+_TOO_LARGE = "event-too-large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,21 @@ def in_line(batch: Sequence[Submission]) -> tuple[list[Submission], list[Submiss
             reached |= {move.origin: move.next for move in submission.moves}
             fitting.append(submission)
     return fitting, strays
+
+
+def refused_as_too_large(submission: Submission, error: Exception) -> Submission | None:
+    """Make of a single record whose event is too large one that is refused, or ``None`` where that did not help.
+
+    A command of Routekeeper's own is answered instead: whoever submitted it looks at the deployment again.
+    """
+    [item] = submission.items
+    if not isinstance(item, RecordItem):
+        submission.settle([Decided(None, rejection=CommandRejected(RejectionCode.CHANGED_MEANWHILE, str(error)))])
+        return None
+    if isinstance(item.parsed, Refusal) and item.parsed.code == _TOO_LARGE:
+        return None
+    refusal = Refusal(code=_TOO_LARGE, reason=str(error), field="data", sender=item.parsed.sender)
+    return Submission([RecordItem(item.record, refusal)], submission.moves, submission.done)
 
 
 def without(batch: Sequence[Submission], origins: Collection[PartitionId]) -> list[Submission]:

@@ -4,7 +4,6 @@ The measured gains are against SQLAlchemy's own executemany, for 500 rows at a t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from operator import itemgetter
 from typing import Any, Protocol
 
 from pydantic_core import to_json
@@ -122,11 +121,10 @@ class _Prepared:
     def __init__(self, statement: Insert | Update, table: Table, names: Sequence[str] | None = None) -> None:
         dialect = sqlite.dialect(paramstyle="qmark")
         compiled = statement.compile(dialect=dialect, column_keys=names)
-        order = [str(name) for name in compiled.positiontup or ()]
         self._sql = str(compiled)
-        self._values: Callable[[Row], Any] = itemgetter(*order)
+        self._names = [str(name) for name in compiled.positiontup or ()]
         self._conversions: list[tuple[int, Callable[[Any], Any]]] = []
-        for index, name in enumerate(order):
+        for index, name in enumerate(self._names):
             kind = table.c[name.removeprefix(KEY_PREFIX)].type
             if conversion := kind.dialect_impl(dialect).bind_processor(dialect):
                 self._conversions.append((index, conversion))
@@ -136,7 +134,7 @@ class _Prepared:
 
     def _parameters(self, rows: Sequence[Row]) -> Iterator[tuple[Any, ...]]:
         for row in rows:
-            values = list(self._values(row))
+            values = [row[name] for name in self._names]
             for index, conversion in self._conversions:
                 values[index] = conversion(values[index])
             yield tuple(values)
@@ -148,8 +146,9 @@ def has_key(table: Table) -> ColumnElement[bool]:
 
 
 def _others(table: Table, proposed: ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]) -> dict[str, Any]:
-    """Set every column that is not part of the key to what was proposed for insertion."""
-    return {each.name: proposed[each.name] for each in table.columns if not each.primary_key}
+    """Set every column to what was proposed for insertion; those of the key only where there are no others."""
+    others = [each.name for each in table.columns if not each.primary_key]
+    return {name: proposed[name] for name in others or table.columns.keys()}
 
 
 def _rows_in_json(columns: Iterable[tuple[str, Column[Any]]]) -> TableValuedAlias:

@@ -215,7 +215,7 @@ def _fold(rows: Rows, logged: LoggedEvent) -> None:
 
 def _fold_conditions(deployments: TableRows, key: Key, before: Circumstances, now: Circumstances) -> None:
     told = conditions_in(now)
-    if told is not conditions_in(before):
+    if told != conditions_in(before):
         row = deployments.existing(key)
         deployments.update(key, {"conditions": _written(told, row["conditions"], row["updated_at"])})
 

@@ -4,7 +4,7 @@
 
     ProjectionError
      ├── ProjectionConflict     somebody else folded the same events, or replaced the view
-     ├── ViewDamaged            rows that should be there are not
+     ├── ViewDamaged            rows are not what the events come to
      ├── ViewNotBuilt           a view that was asked about is not there
      ├── PositionBehind         a scratch database is already past the position that was asked for
      ├── UnknownDeployment      no deployment answers to a reference
@@ -26,7 +26,10 @@ class ProjectionConflict(ProjectionError):
 
 
 class ViewDamaged(ProjectionError):
-    """Rows that should be in ``table`` are not: they were removed, or the log tells of something that never began."""
+    """The rows of ``table`` are not those that the events up to its position come to.
+
+    Somebody has changed them or the position, or the log tells of something that never began.
+    """
 
     def __init__(self, table: str, what: str) -> None:
         super().__init__(f"{table}: {what}")

@@ -22,10 +22,12 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.schema import CreateTable, DropTable
 
 from projections.columns import WORD
 from projections.database import defining
 from projections.errors import ProjectionConflict
+from projections.querying import ViewRow, fetch
 from projections.view import METADATA, View
 
 VIEW_POSITIONS = Table(
@@ -51,13 +53,30 @@ class Placement:
     tables: Mapping[str, Table]
 
 
+class ViewPositionRow(ViewRow):
+    """How far a version of a view is; queries see the rows of the ``live`` one."""
+
+    view: str
+    version: int
+    position: int
+    live: bool
+
+
+def find_view_positions(connection: Connection) -> list[ViewPositionRow]:
+    """How far every view is, in every version that there is."""
+    if not _exist(connection, [VIEW_POSITIONS.name]):
+        return []
+    table = VIEW_POSITIONS.c
+    return fetch(connection, select(VIEW_POSITIONS).order_by(table.view, table.version), ViewPositionRow)
+
+
 def place(engine: Engine, view: View) -> Placement | None:
     """Find the view's rows, or make tables for them; ``None`` if a later version of the view is in use.
 
     Tables or positions that are not whole are dropped and begun anew: rows of unknown origin are worth nothing.
     """
     with defining(engine) as connection:
-        VIEW_POSITIONS.create(connection, checkfirst=True)
+        connection.execute(CreateTable(VIEW_POSITIONS, if_not_exists=True))
         positions = connection.execute(select(VIEW_POSITIONS).where(VIEW_POSITIONS.c.view == view.name)).all()
         live = next((row for row in positions if row.live), None)
         mine = next((row for row in positions if row.version == view.version), None)
@@ -74,7 +93,7 @@ def rebuild(engine: Engine, view: View) -> Placement:
     """Drop the view's rows in every version and begin anew, at position 0."""
     with defining(engine) as connection:
         _drop(connection, view)
-        VIEW_POSITIONS.create(connection, checkfirst=True)
+        connection.execute(CreateTable(VIEW_POSITIONS, if_not_exists=True))
         return _begin(connection, view, _stored_tables(view, beside=False), beside=False)
 
 
@@ -101,7 +120,7 @@ def promote(engine: Engine, placement: Placement) -> Placement:
             stored = placement.tables[table.name].name
             connection.execute(text(f"ALTER TABLE {quoted(stored)} RENAME TO {quoted(table.name)}"))
             for index in table.indexes:
-                index.create(connection)
+                index.create(connection, checkfirst=False)
     return replace(placement, live=True, tables=_stored_tables(view, beside=False))
 
 
@@ -137,7 +156,7 @@ def _is(placement: Placement) -> ColumnElement[bool]:
 def _begin(connection: Connection, view: View, stored: Mapping[str, Table], *, beside: bool) -> Placement:
     _drop_tables(connection, _names(stored.values()))
     for table in stored.values():
-        table.create(connection)
+        table.create(connection, checkfirst=False)
     mine = and_(VIEW_POSITIONS.c.view == view.name, VIEW_POSITIONS.c.version == view.version)
     connection.execute(delete(VIEW_POSITIONS).where(mine))
     if not beside:
@@ -158,7 +177,7 @@ def _drop(connection: Connection, view: View) -> None:
 
 def _drop_tables(connection: Connection, names: Iterable[str]) -> None:
     for name in names:
-        Table(name, MetaData()).drop(connection, checkfirst=True)
+        connection.execute(DropTable(Table(name, MetaData()), if_exists=True))
 
 
 def _stored_tables(view: View, *, beside: bool) -> Mapping[str, Table]:

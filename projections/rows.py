@@ -73,7 +73,6 @@ class TableRows:
         self._known[key] = row
         self.pending.put[key] = row
         self.pending.updated.pop(key, None)
-        self.pending.deleted.discard(key)
 
     def update(self, key: Key, changes: Row) -> Row:
         """Change columns of the row with this key, which must exist; gives the changed row."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Select, Table, and_, bindparam, delete, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
 
 from domain.chunks import chunks
 from projections.bulk import KEY_PREFIX, bulk_writer, has_key
@@ -35,7 +36,7 @@ class TableWriter:
             rows.learn(some, [dict(zip(names, row, strict=True)) for row in found])
 
     def write(self, connection: Connection, rows: TableRows) -> None:
-        """Write what is pending. Raises :class:`ViewDamaged` if a row to change is not there any more."""
+        """Write what is pending. Raises :class:`ViewDamaged` if the stored rows are not the ones it builds on."""
         pending = rows.pending
         for where, changes in pending.everywhere:
             matching = and_(*(self._table.c[name] == value for name, value in where.items()))
@@ -52,11 +53,19 @@ class TableWriter:
         if whole:
             self._bulk.replace(connection, whole)
         if pending.appended:
-            self._bulk.append(connection, pending.appended)
+            self._append(connection, pending.appended)
 
     def _parameters(self, key: Key) -> Row:
         values = key if isinstance(key, tuple) else (key,)
         return dict(zip(self._key_parameters, values, strict=True))
+
+    def _append(self, connection: Connection, rows: Sequence[Row]) -> None:
+        try:
+            self._bulk.append(connection, rows)
+        except IntegrityError as error:
+            raise ViewDamaged(
+                self._table.name, f"rows are there that are only now to be written: {error.orig}"
+            ) from error
 
     def _update(self, connection: Connection, names: frozenset[str], keyed: Sequence[tuple[Key, Row]]) -> None:
         changed = [self._parameters(key) | {name: row[name] for name in names} for key, row in keyed]

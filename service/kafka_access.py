@@ -30,16 +30,18 @@ class KafkaAccess:
 def known_kafka(settings: Settings) -> KafkaAccess:
     """The broker of the settings, or the embedded one that is up. Raises :class:`NoBroker`."""
     kafka = settings.kafka
-    if kafka.bootstrap_servers is not None:
-        connection = KafkaConnection(bootstrap_servers=kafka.bootstrap_servers)
-        return KafkaAccess(connection=connection, epoch=kafka.epoch, consumer=kafka.consumer)
     parts = find_embedded(settings.data_dir)
-    if parts is None:
+    if parts is not None and kafka.bootstrap_servers in {None, parts.broker_address}:
+        return _embedded_access(parts, settings)
+    if kafka.bootstrap_servers is None:
         raise NoBroker(
             f"no broker is up for data folder {settings.data_dir}: start 'routekeeper demo' or 'routekeeper worker', "
             "or name one in ROUTEKEEPER_KAFKA__BOOTSTRAP_SERVERS"
         )
-    return _embedded_access(parts, settings)
+    connection = KafkaConnection(
+        bootstrap_servers=kafka.bootstrap_servers, has_idempotent_producers=kafka.idempotent_producers
+    )
+    return KafkaAccess(connection=connection, epoch=kafka.epoch, consumer=kafka.consumer)
 
 
 @asynccontextmanager
@@ -93,7 +95,7 @@ def _end_unsupervised(settings: Settings) -> None:
 
 def _embedded_access(parts: EmbeddedParts, settings: Settings) -> KafkaAccess:
     return KafkaAccess(
-        connection=KafkaConnection(bootstrap_servers=parts.broker_address),
+        connection=KafkaConnection(bootstrap_servers=parts.broker_address, has_idempotent_producers=False),
         epoch=parts.broker_incarnation,
         consumer=settings.kafka.consumer.for_embedded_broker(),
     )

@@ -32,11 +32,13 @@ class KafkaSettings:
     """How to reach Kafka, and what to read of it.
 
     ``bootstrap_servers``: ``host:port``, several separated by commas (unset: an embedded broker). ``epoch``: the
-    incarnation of the topics; another one after they were made anew.
+    incarnation of the topics; another one after they were made anew. ``idempotent_producers``: whether the brokers keep
+    what is sent from being stored twice after a lost answer, as Apache Kafka does.
     """
 
     bootstrap_servers: str | None = None
     epoch: str = "1"
+    idempotent_producers: bool = True
     topics: Topics = field(default_factory=Topics)
     consumer: ConsumerSettings = field(default_factory=ConsumerSettings)
     records: RecordLimits = field(default_factory=RecordLimits)

@@ -1,39 +1,26 @@
 """A history for the command line's tests: decided by the domain, kept in a real log, and folded into real views."""
 
-import asyncio
 import json
 import re
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from typer.testing import CliRunner, Result
 
-from adapters.event_store.event_log import open_sqlite_log
 from domain import commands as c
 from domain.autoscaling.decision import DecisionReason, RuleEvaluation, ScalingDecision
 from domain.autoscaling.rules import Comparator, MetricSource, ScalingPolicy, StepRule
-from domain.decide import decide
-from domain.deployment import Deployment
-from domain.evolve import evolve
 from domain.failures import FailureKind
 from domain.operations import Operation
-from domain.recorded import Cause, OperationCause, RecordCause, RecordedEvent
-from domain.rejections import RecordsRejected, RejectedRecord, rejection_stream
+from domain.rejections import RejectedRecord
 from domain.revision import Revision
 from domain.routes import RouteStatus
-from handlers.ports import LogBatch
-from projections.catalogue import VIEWS
-from projections.database import open_database
-from projections.runner import ProjectionRunner
 from service.cli.app import app
-from service.settings import Settings
-
-BEGINNING = datetime(2026, 3, 1, 12, tzinfo=UTC)
-COMMANDS = "routekeeper.commands"
+from tests.chronicle import Chronicle
 
 CHAT = UUID("0198c0de-4f1a-7000-8000-00000000c4a7")
 SEARCH = UUID("0198c0de-9b2c-7000-8000-0000005ea2c4")
@@ -68,82 +55,15 @@ IDLE = StepRule(
 POLICY = ScalingPolicy(rules=(BUSY, IDLE), min_replicas=1, max_replicas=3)
 
 
-class Chronicle:
-    """What has happened so far, one second after the other, in the log of one data folder."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.settings = Settings(data_dir=data_dir)
-        self.now = BEGINNING
-        self.states: dict[UUID, Deployment] = {}
-        self.head = 0
-        self._log = open_sqlite_log(self.settings.log_file)
-        self._offset = 16
-        self._routes = 0
-        self._refusals = 0
-
-    def close(self) -> None:
-        """Let go of the log."""
-        self._log.close()
-
-    def ask(self, command: c.AnyCommand, *, actor: str = "alice") -> None:
-        """Let a command arrive through Kafka."""
-        self._offset += 1
-        cause = RecordCause(
-            topic=COMMANDS, epoch="1", partition=2, offset=self._offset, source="/tests", id="ce-1", actor=actor
-        )
-        self._decide(command, cause)
-
-    def find(self, command: c.AnyCommand, operation: Operation) -> None:
-        """Let an operation come to something."""
-        self._decide(command, OperationCause(operation=operation.value))
-
-    def refuse(self, *records: RejectedRecord) -> None:
-        """Let records of a partition be refused."""
-        self._refusals += 1
-        self._pass_a_second()
-        stream = rejection_stream(COMMANDS, "1", 0)
-        event = RecordsRejected(at=self.now, topic=COMMANDS, epoch="1", partition=0, records=records)
-        cause = RecordCause(topic=COMMANDS, epoch="1", partition=0, offset=records[0].offset)
-        self._append([RecordedEvent(stream, self._refusals, cause, event)])
-
-    def fold(self) -> None:
-        """Bring the live views up to the log."""
-        with closing(_Views(self.settings)) as views:
-            asyncio.run(ProjectionRunner(views.engine, VIEWS, self._log).catch_up())
-
-    def _decide(self, command: c.AnyCommand, cause: Cause) -> None:
-        self._pass_a_second()
-        key = command.deployment_id
-        state = self.states.get(key)
-        recorded = []
-        for event in decide(state, command, now=self.now, ids=self._new_route):
-            self.states[key] = state = evolve(state, event)
-            recorded.append(RecordedEvent(key, state.version, cause, event))
-        self._append(recorded)
-
-    def _append(self, events: Sequence[RecordedEvent]) -> None:
-        positions = asyncio.run(self._log.append(LogBatch(events=events)))
-        self.head = positions[-1] if positions else self.head
-
-    def _pass_a_second(self) -> None:
-        self.now += timedelta(seconds=1)
-
-    def _new_route(self) -> UUID:
-        self._routes += 1
-        return UUID(f"{self._routes:08x}-aaaa-4000-8000-000000000000")
-
-
-class _Views:
-    def __init__(self, settings: Settings) -> None:
-        self.engine = open_database(settings.views_url)
-
-    def close(self) -> None:
-        self.engine.dispose()
-
-
 def create(deployment_id: UUID, name: str, replicas: int, **more: object) -> c.CreateDeployment:
     """The command that begins a deployment."""
-    fields = {"resource_group": "gpu", "domain": "default", "project": PROJECT, "owner": OWNER, "replica_count": replicas}
+    fields = {
+        "resource_group": "gpu",
+        "domain": "default",
+        "project": PROJECT,
+        "owner": OWNER,
+        "replica_count": replicas,
+    }
     return c.CreateDeployment.model_validate({"deployment_id": deployment_id, "name": name, **fields, **more})
 
 
@@ -273,7 +193,7 @@ def told(data_dir: Path) -> Run:
     return runner_for(data_dir)
 
 
-def json_of(result: Result) -> Any:
+def json_of(result: Result) -> Any:  # noqa: ANN401 - JSON is anything
     """What a command gave as JSON."""
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)

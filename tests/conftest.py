@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -40,7 +41,9 @@ def kafka(kafka_address: str) -> KafkaConnection:
 def consumer_settings() -> ConsumerSettings:
     """Settings that join fast at the broker of the test run, in a consumer group of the test's own."""
     settings = ConsumerSettings(group=f"test-{uuid4()}", session_timeout=6.0, heartbeat_interval=1.0)
-    return settings if "ROUTEKEEPER_TEST_KAFKA" in os.environ else settings.for_embedded_broker()
+    if "ROUTEKEEPER_TEST_KAFKA" in os.environ:
+        return settings
+    return replace(settings.for_embedded_broker(), session_timeout=1.0, heartbeat_interval=0.2)
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from domain.routes import RouteStatus
 from handlers.backoff import Backoff
 from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.ports import DeadLetters
+from handlers.reconciler import ReconcilerLimits
 from handlers.reconciliation import RetryPolicy
 from handlers.records import PartitionId, ReceivedRecord, Refusal, SamplesRecord, Sender
 from handlers.submission import RecordItem, Submission
@@ -47,6 +48,9 @@ QUEUE_RULE = StepRule(
     cooldown_seconds=300,
     max_replicas=8,
 )
+
+#: Whoever owns a deployment knows itself when it is due; polling only finds what others left.
+RARE_POLLS = ReconcilerLimits(poll_seconds=300.0)
 
 #: Doubles every second, up to five minutes, without jitter.
 EXACT_RETRY = RetryPolicy(backoff=Backoff(jitter=0.0))
@@ -279,7 +283,7 @@ async def world_of(
     **settings: Any,  # noqa: ANN401 - whatever the settings take
 ) -> AsyncIterator[World]:
     """Make a world whose group ``sg1`` has a proxy; ``settings`` as :class:`Settings` takes them."""
-    world = World(folder, Settings(retry=EXACT_RETRY, **settings) if "retry" not in settings else Settings(**settings))
+    world = World(folder, Settings(**{"retry": EXACT_RETRY, "reconciler": RARE_POLLS, **settings}))
     async with world.proxy:
         world.targets["sg1"] = ScalingGroupProxyTarget(world.proxy.address, TOKEN)
         await world.start(reconciler=reconciler)

@@ -1,5 +1,6 @@
 """What tests of views are written with: given these events, when they are folded, then these are the rows."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,14 +29,14 @@ AllRows = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 class MemoryLog:
-    """A log that is a list; counts how often it was read."""
+    """A log that is a list; ``reads`` tells who is interested from which position on it was read."""
 
     def __init__(self, events: Sequence[LoggedEvent] = ()) -> None:
         self.events = list(events)
-        self.reads = 0
+        self.reads: asyncio.Queue[int] = asyncio.Queue()
 
     async def read(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
-        self.reads += 1
+        self.reads.put_nowait(after)
         return [logged for logged in self.events if logged.position > after][:limit]
 
     def append(self, *events: AnyEvent, to: UUID = CHAT) -> int:
@@ -46,6 +47,11 @@ class MemoryLog:
             recorded = RecordedEvent(stream_id=to, version=version, cause=cause, event=event)
             self.events.append(LoggedEvent(10 * (len(self.events) + 1), recorded))
         return self.head
+
+    async def is_read_from(self, position: int) -> None:
+        """Wait until somebody has come so far."""
+        while await self.reads.get() != position:
+            pass
 
     @property
     def head(self) -> int:

@@ -28,7 +28,7 @@ class KafkaConnection:
     certificate_file: str | None = None
     key_file: str | None = None
     request_timeout: float = 10.0
-    has_idempotent_producers: bool = True
+    has_idempotent_producers: bool = False
 
     def client_options(self) -> dict[str, Any]:
         """What every aiokafka client is made with."""

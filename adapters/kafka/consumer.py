@@ -95,8 +95,7 @@ class RecordConsumer:
     def _new_membership(self) -> Membership:
         accept_any_header_name()
         consumer = AIOKafkaConsumer(
-            **self._connection.client_options(),
-            **self._settings.client_options(),
+            **self._settings.client_options(self._connection),
             partition_assignment_strategy=[RangePartitionAssignor],
         )
         membership = Membership(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from adapters.kafka.connection import KafkaConnection
 from handlers.backoff import Backoff
 
 
@@ -16,8 +17,9 @@ class ConsumerSettings:
     wait for the first. ``fetch_max_wait`` is how long a broker may hold back an answer until there is something to
     tell. ``fetch_max_bytes`` bounds one answer of a broker, ``partition_fetch_max_bytes`` one partition's
     part in it (a single larger record still comes). ``revocation_grace`` is how long records that are being handled may
-    take when their partitions go to somebody else. ``commit_interval``: how often Kafka is told the position, as
-    information for lag monitors.
+    take when their partitions go to somebody else. ``confirm_within``: how long the record before a position that lies
+    behind the partition's end may take to show that it is there. ``commit_interval``: how often Kafka is told the
+    position, as information for lag monitors.
     """
 
     group: str = "routekeeper"
@@ -32,6 +34,7 @@ class ConsumerSettings:
     rebalance_timeout: float = 30.0
     max_poll_interval: float = 300.0
     revocation_grace: float = 5.0
+    confirm_within: float = 10.0
     commit_interval: float = 1.0
     backoff: Backoff = field(default_factory=lambda: Backoff(base=0.2, cap=10.0))
 
@@ -51,9 +54,13 @@ class ConsumerSettings:
             fetch_max_wait=0.04,
         )
 
-    def client_options(self) -> dict[str, Any]:
-        """The settings in aiokafka's names."""
+    def client_options(self, connection: KafkaConnection) -> dict[str, Any]:
+        """The settings and the connection in aiokafka's names."""
+        # The answer to a join comes when all members have joined: it must not be given up before.
+        patience = max(connection.request_timeout, self.rebalance_timeout + 5.0)
         return {
+            **connection.client_options(),
+            "request_timeout_ms": int(patience * 1000),
             "group_id": self.group,
             "group_instance_id": self.instance_id,
             "enable_auto_commit": False,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from domain.events import RoutesTerminating, RouteStatusReported, ScaledOut
+from domain.events import RouteStatusReported, RoutesTerminating, ScaledOut
 from domain.message import Message
 from domain.recorded import RecordedEvent
 from domain.routes import RouteStatus

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from adapters.kafka.consumer_settings import ConsumerSettings
 from adapters.kafka.offset_reports import OffsetReports
@@ -49,7 +49,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         self._epoch = epoch
         self._low_priority_topics = frozenset(low_priority_topics)
         self._settings = settings
-        self._starts = PartitionStarts(consumer, clock=clock)
+        self._starts = PartitionStarts(consumer, clock=clock, confirm_within=settings.confirm_within)
         self._random = random
         self._reports = OffsetReports(consumer, interval=settings.commit_interval)
         self._held: frozenset[TopicPartition] = frozenset()
@@ -118,7 +118,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         await asyncio.wait({self._work}, timeout=self._settings.revocation_grace)
         if not self._work.done():
             log.warning(
-                "gave up on records that took longer than %g s while their partitions were taken away",
+                "gave up on records that took longer than %g s to finish, they are read again",
                 self._settings.revocation_grace,
                 extra={"action": "abandon-batch"},
             )
@@ -203,9 +203,10 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         await self._let_go()
         stopping = asyncio.create_task(self._consumer.stop())
         await asyncio.wait({stopping}, timeout=self._settings.revocation_grace)
-        if not stopping.done() or isinstance(stopping.exception(), KafkaError):
+        error = stopping.exception() if stopping.done() else TimeoutError()
+        if error is not None:
             stopping.cancel()
-            log.warning("the consumer group was not left cleanly", extra={"action": "leave-group"})
+            log.warning("the consumer group was not left cleanly: %r", error, extra={"action": "leave-group"})
         if self._revoking is not None:
             self._revoking.result()
 

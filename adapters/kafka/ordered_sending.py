@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer
 
 from adapters.kafka.partitioner import partition_of
-from adapters.kafka.published_events import OutgoingRecord
+from adapters.kafka.published import OutgoingRecord
 
 
 async def send_in_order(producer: AIOKafkaProducer, topic: str, records: Sequence[OutgoingRecord]) -> None:
@@ -36,7 +36,12 @@ async def _send_partition(
 ) -> None:
     batch = producer.create_batch()
     for record in records:
-        content = {"key": record.key, "value": record.value, "headers": list(record.headers), "timestamp": None}
+        content = {
+            "key": str(record.placed_by).encode(),
+            "value": record.value,
+            "headers": list(record.headers),
+            "timestamp": None,
+        }
         if batch.append(**content) is None:
             await (await producer.send_batch(batch, topic, partition=partition))
             batch = producer.create_batch()

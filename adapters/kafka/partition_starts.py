@@ -17,9 +17,7 @@ log = logging.getLogger(__name__)
 class PartitionStarts:
     """Begins one record early where that record is still there, and compares it with what was handled before."""
 
-    def __init__(
-        self, consumer: AIOKafkaConsumer, *, clock: Callable[[], datetime], confirm_within: float = 10.0
-    ) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, *, clock: Callable[[], datetime], confirm_within: float) -> None:
         self._consumer = consumer
         self._clock = clock
         self._confirm_within = confirm_within

@@ -1,18 +1,21 @@
 """What is published of the log: every event as a CloudEvent, and what each route should be."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
-from domain import events as e
+from adapters.kafka.desired_routes import desired_routes
 from domain.recorded import LoggedEvent, OperationCause, RecordCause
+
+Header = tuple[str, bytes]
 
 #: Who publishes, as CloudEvents wants to know.
 SOURCE = "/routekeeper"
+#: What tells a CloudEvent in structured mode from other records.
+CONTENT_TYPE: Final[Header] = ("content-type", b"application/cloudevents+json; charset=UTF-8")
 
 
 class PublishedData(BaseModel):
@@ -25,41 +28,30 @@ class PublishedData(BaseModel):
 
 
 class PublishedEvent(BaseModel):
-    """One event of the log in CloudEvents' structured JSON mode; ``subject`` is the deployment id."""
+    """One event of the log in CloudEvents' structured JSON mode.
 
-    model_config = ConfigDict(frozen=True)
-
-    specversion: Literal["1.0"] = "1.0"
-    id: str
-    source: str = SOURCE
-    type: str
-    subject: str
-    time: datetime
-    datacontenttype: Literal["application/json"] = "application/json"
-    data: PublishedData
-
-
-class Wanted(StrEnum):
-    """What a route should be."""
-
-    RUNNING = "running"
-    STOPPED = "stopped"
-
-
-class DesiredRoute(BaseModel):
-    """What one route should be; a tombstone in its place means that it is over.
-
-    ``version`` is the deployment's, so that a consumer can ignore what is older than what it has seen.
+    ``subject`` is the deployment id, or the stream in which refused records are noted.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    deployment_id: UUID
-    route_id: UUID
-    desired: Wanted
-    revision_id: UUID | None
-    traffic_ratio: float
-    version: int
+    specversion: Literal["1.0"] = "1.0"
+    id: Annotated[str, Field(description="STREAM:VERSION, the same each time the event is published.")]
+    source: str = SOURCE
+    type: Annotated[str, Field(description="The stable name of the event.")]
+    subject: Annotated[str, Field(description="The deployment id, or the stream that notes refused records.")]
+    time: Annotated[datetime, Field(description="When it was decided.")]
+    datacontenttype: Literal["application/json"] = "application/json"
+    data: PublishedData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingRecord:
+    """A record to be sent; ``placed_by`` is the id whose hash names the partition, and whose text is the key."""
+
+    placed_by: UUID
+    value: bytes | None
+    headers: tuple[Header, ...]
 
 
 def published_event(logged: LoggedEvent) -> PublishedEvent:
@@ -74,19 +66,24 @@ def published_event(logged: LoggedEvent) -> PublishedEvent:
     )
 
 
-def desired_routes(logged: LoggedEvent) -> Iterator[tuple[UUID, DesiredRoute | None]]:
-    """What the event says about routes, by route id; ``None`` for a route that is over."""
-    recorded = logged.recorded
-    match recorded.event:
-        case e.ScaledOut(route_ids=route_ids, revision_id=revision_id, traffic_ratio=ratio):
-            wanted: dict[str, Any] = {"desired": Wanted.RUNNING, "revision_id": revision_id, "traffic_ratio": ratio}
-        case e.RoutesTerminating(route_ids=route_ids):
-            wanted = {"desired": Wanted.STOPPED, "revision_id": None, "traffic_ratio": 0.0}
-        case e.RouteStatusReported(changes=changes):
-            yield from ((change.route_id, None) for change in changes if change.status.is_terminal)
-            return
-        case _:
-            return
-    for route_id in route_ids:
-        route = DesiredRoute(deployment_id=recorded.stream_id, route_id=route_id, version=recorded.version, **wanted)
-        yield route_id, route
+def event_record(logged: LoggedEvent) -> OutgoingRecord:
+    """The record that publishes an event."""
+    value = published_event(logged).model_dump_json().encode()
+    return OutgoingRecord(placed_by=logged.recorded.stream_id, value=value, headers=(CONTENT_TYPE, *_place(logged)))
+
+
+def desired_route_records(logged: LoggedEvent) -> list[OutgoingRecord]:
+    """The records that say what routes should be since the event; one without value says that a route is over."""
+    return [
+        OutgoingRecord(
+            placed_by=route_id,
+            value=None if desired is None else desired.model_dump_json().encode(),
+            headers=_place(logged),
+        )
+        for route_id, desired in desired_routes(logged.recorded)
+    ]
+
+
+def _place(logged: LoggedEvent) -> tuple[Header, ...]:
+    """What lets a reader ignore what it has seen."""
+    return (("position", str(logged.position).encode()), ("version", str(logged.recorded.version).encode()))

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiokafka.errors import KafkaError
@@ -12,108 +11,110 @@ from aiokafka.errors import KafkaError
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.ordered_sending import send_in_order
 from adapters.kafka.producer_session import ProducerSession
-from adapters.kafka.published_events import desired_route_records, event_record
+from adapters.kafka.published import desired_route_records, event_record
 from adapters.kafka.stoppable import unless_stopped, wait_for_event
 from adapters.kafka.topics import Topics
 from domain.recorded import LoggedEvent
 from handlers.backoff import Backoff
-from handlers.followers import FollowerConflict, FollowerPositions
-from handlers.ports import LogUnavailable
 
 log = logging.getLogger(__name__)
 
+_MAX_REQUEST_BYTES = 4 * 1024 * 1024
 
-class ReadEvents(Protocol):
-    """Reads the log, as :meth:`handlers.ports.EventLog.read` does."""
 
-    async def __call__(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
+class FollowedLog(Protocol):
+    """The log, and how far its followers have come."""
+
+    async def read(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
         """At most ``limit`` events behind position ``after``, in log order."""
         ...
 
+    async def follower(self, name: str) -> int:
+        """The position that a follower has come to (0: it has not begun)."""
+        ...
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublisherLimits:
-    """At most ``batch_size`` events at once, delivered within ``batch_timeout``; times in seconds.
-
-    ``poll_interval``: how often to look for events that nobody woke the publisher for.
-    """
-
-    batch_size: int = 500
-    batch_timeout: float = 30.0
-    poll_interval: float = 1.0
-    backoff: Backoff = field(default_factory=lambda: Backoff(base=0.2, cap=10.0))
+    async def move_follower(self, name: str, *, expected: int, following: int) -> bool:
+        """Compare-and-set of that position; ``False`` if it is not ``expected``."""
+        ...
 
 
-_DEFAULT_LIMITS = PublisherLimits()
+_DEFAULT_BACKOFF = Backoff(base=0.2, cap=10.0)
 
 
 class EventPublisher:
-    """Publishes at least once, and in order per deployment; the position moves when all replicas have a batch."""
+    """Publishes at least once, and in order per deployment; the position moves when all replicas have a batch.
+
+    After a crash some of it is published again; position and version in the headers tell consumers what they have
+    seen. Topics that were made anew (another ``epoch``) get the whole log again. A batch is at most ``batch_size``
+    events, delivered within ``batch_seconds``; ``poll_seconds`` is how often to look for events that nobody woke the
+    publisher for.
+    """
 
     def __init__(
         self,
-        read: ReadEvents,
-        positions: FollowerPositions,
         connection: KafkaConnection,
         topics: Topics,
+        followed: FollowedLog,
         *,
-        name: str = "kafka-publisher",
-        limits: PublisherLimits = _DEFAULT_LIMITS,
+        epoch: str,
+        batch_size: int = 500,
+        poll_seconds: float = 0.5,
+        batch_seconds: float = 30.0,
+        backoff: Backoff = _DEFAULT_BACKOFF,
         random: Callable[[], float] = random.random,
     ) -> None:
-        self.position: int | None = None
-        self._read = read
-        self._positions = positions
         self._topics = topics
-        self._name = name
-        self._limits = limits
+        self._log = followed
+        self._name = f"publisher/{epoch}"
+        self._batch_size = batch_size
+        self._poll_seconds = poll_seconds
+        self._batch_seconds = batch_seconds
+        self._backoff = backoff
         self._random = random
-        self._session = ProducerSession(connection, max_request_bytes=4 * 1024 * 1024)
+        self._session = ProducerSession(connection, max_request_bytes=_MAX_REQUEST_BYTES)
 
     async def run(self, stop: asyncio.Event, wake: asyncio.Event) -> None:
-        """Publish until ``stop``; ``wake`` says that there may be new events, and is cleared.
+        """Publish until ``stop`` is set, and then what is left.
 
-        While the broker or the store is away it is tried again and again, with a bounded backoff. Raises what reading
-        the log raises beyond that.
+        ``wake`` says that there may be new events, and is cleared. While the broker is away it is tried again and
+        again, with a bounded backoff, but not after ``stop``. Raises what the log raises.
         """
         failures = 0
         try:
-            while not stop.is_set():
+            is_last_round = False
+            while not is_last_round:
+                is_last_round = stop.is_set()
                 wake.clear()
                 try:
-                    published = await unless_stopped(stop, self._publish_next())
-                except (KafkaError, TimeoutError, LogUnavailable, FollowerConflict) as error:
+                    while await self._publish_batch():
+                        failures = 0
+                except (KafkaError, TimeoutError) as error:
                     failures += 1
                     await self._recover(error, failures, stop)
-                    continue
-                failures = 0
-                if not published:
-                    await unless_stopped(stop, wait_for_event(wake, self._limits.poll_interval))
+                else:
+                    if not is_last_round:
+                        await unless_stopped(stop, wait_for_event(wake, self._poll_seconds))
         finally:
             await self._session.close()
 
-    async def _publish_next(self) -> bool:
-        """Publish one batch, and tell whether there was one."""
-        if self.position is None:
-            self.position = await self._positions.get(self._name)
-        events = await self._read(after=self.position, limit=self._limits.batch_size)
+    async def _publish_batch(self) -> bool:
+        """Publish what comes next; tells whether there may be more."""
+        position = await self._log.follower(self._name)
+        events = await self._log.read(after=position, limit=self._batch_size)
         if not events:
             return False
-        async with asyncio.timeout(self._limits.batch_timeout):
+        async with asyncio.timeout(self._batch_seconds):
             producer = await self._session.producer()
             await send_in_order(producer, self._topics.events, [event_record(event) for event in events])
             routes = [record for event in events for record in desired_route_records(event)]
             await send_in_order(producer, self._topics.desired_routes, routes)
-        reached = events[-1].position
-        await self._positions.move(self._name, self.position, reached)
-        self.position = reached
+        # If another publisher was faster, its position counts, and what both sent is recognised by its headers.
+        await self._log.move_follower(self._name, expected=position, following=events[-1].position)
         return True
 
     async def _recover(self, error: Exception, failures: int, stop: asyncio.Event) -> None:
-        delay = self._limits.backoff.delay(failures, self._random())
+        # What was handed to the producer must not arrive behind what the next one sends.
+        await self._session.close()
+        delay = self._backoff.delay(failures, self._random())
         log.warning("events are published again in %.1f s: %r", delay, error, extra={"action": "publish-again"})
-        self.position = None
-        if not isinstance(error, FollowerConflict | LogUnavailable):
-            # What was handed to the producer must not arrive behind what the next one sends.
-            await self._session.close()
         await wait_for_event(stop, delay)

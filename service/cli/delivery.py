@@ -9,14 +9,16 @@ from uuid import UUID, uuid4
 import typer
 from pydantic import ValidationError
 
+from adapters.kafka.encoding import encode_command, topic_of
 from domain.commands import ExternalCommand
 from domain.message import Message
 from domain.revision import HealthCheck, Revision
 from service.cli.effects import send_and_await
 from service.cli.model_files import complaints, read_model
+from service.cli.moments import now
 from service.cli.output import OutputFormat, note, write
 from service.cli.reading import deployment_id
-from service.cli.sending import SentCommand, send_command
+from service.cli.sending import SOURCE, SentCommand, produce
 from service.kafka_access import known_kafka
 from service.settings import load_settings
 
@@ -41,14 +43,24 @@ def deliver(command: ExternalCommand, delivery: Delivery) -> None:
     """
     settings = load_settings()
     connection = known_kafka(settings).connection
+    topic = topic_of(command, settings.kafka.topics)
+    name = delivery.command_id or str(uuid4())
+    try:
+        record = encode_command(command, source=SOURCE, id=name, actor=delivery.actor, time=now())
+    except ValidationError as error:
+        raise typer.BadParameter(complaints(error)) from None
 
     async def send() -> SentCommand:
-        return await send_command(
-            command,
-            connection=connection,
-            topics=settings.kafka.topics,
-            id=delivery.command_id or str(uuid4()),
+        partition, offset = await produce(record, topic, connection)
+        return SentCommand(
+            deployment_id=command.deployment_id,
+            command=type(command).__name__,
+            source=SOURCE,
+            id=name,
             actor=delivery.actor,
+            topic=topic,
+            partition=partition,
+            offset=offset,
         )
 
     async def go() -> SentCommand:

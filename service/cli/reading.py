@@ -32,7 +32,7 @@ def reading_views(settings: Settings) -> Iterator[Connection]:
         with snapshot(engine) as connection:
             yield connection
     except DBAPIError as error:
-        cause = str(error.orig).splitlines()[0]
+        cause = str(error.orig).partition("\n")[0]
         if "no such table" in cause or "does not exist" in cause:
             raise ViewsMissing(_nothing_yet("views", where)) from None
         raise ViewsUnreadable(f"the views at {where} cannot be read: {cause}") from None

@@ -20,6 +20,7 @@ def worker() -> None:
 
 
 def demo(
+    context: typer.Context,
     *,
     exit_after: Annotated[
         bool, typer.Option("--exit", metavar="", help="End after the last act; 0 only if each succeeded.")
@@ -28,4 +29,8 @@ def demo(
     """Bring everything up on embedded defaults, play through the life of deployments, and stay up until Ctrl-C."""
     from service.demo.demo import run  # noqa: PLC0415 - nobody else has to wait for its imports
 
-    raise typer.Exit(run(load_settings(), exit_after=exit_after))
+    def answer(arguments: list[str]) -> int:
+        code: int | None = context.find_root().command.main(arguments, prog_name="routekeeper", standalone_mode=False)
+        return code or 0
+
+    raise typer.Exit(run(load_settings(), answer, exit_after=exit_after))

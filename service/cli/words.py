@@ -14,7 +14,11 @@ from service.cli.scaling_words import describe_decision, describe_policy, number
 
 
 def describe_event(event: AnyEvent) -> str:
-    """Say in one sentence what happened."""
+    """Say on one line what happened."""
+    return " ".join(_described(event).splitlines())
+
+
+def _described(event: AnyEvent) -> str:
     match event:
         case RecordsRejected():
             return _records_rejected(event)

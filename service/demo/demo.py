@@ -2,10 +2,8 @@
 
 import asyncio
 import signal
-import sys
-from typing import cast
+from collections.abc import Callable
 
-import typer
 from rich.console import Console
 from rich.padding import Padding
 from rich.rule import Rule
@@ -23,13 +21,19 @@ from service.supervision import leaves
 #: How long an act may take to reach its state (seconds); joining a consumer group anew is part of one of them.
 _PATIENCE = 60.0
 
+#: Runs a command line, given as its arguments, and gives its exit code.
+Answer = Callable[[list[str]], int]
 
-def run(settings: Settings, *, exit_after: bool) -> int:
-    """Play all acts; 0 if each reached its state. Without ``exit_after`` stay up until Ctrl-C."""
+
+def run(settings: Settings, answer: Answer, *, exit_after: bool) -> int:
+    """Play all acts; 0 if each reached its state. Without ``exit_after`` stay up until Ctrl-C.
+
+    ``answer`` runs a command line, given as its arguments, lets it print, and gives its exit code.
+    """
     configure_logs(settings.model_copy(update={"log_level": "CRITICAL"}))
     code = 0
     try:
-        asyncio.run(_perform(settings, terminal(), exit_after=exit_after))
+        asyncio.run(_perform(settings, answer, terminal(), exit_after=exit_after))
     except* RoutekeeperError as group:
         for error in leaves(group):
             note(f"error: {error}")
@@ -37,7 +41,7 @@ def run(settings: Settings, *, exit_after: bool) -> int:
     return code
 
 
-async def _perform(settings: Settings, console: Console, *, exit_after: bool) -> None:
+async def _perform(settings: Settings, answer: Answer, console: Console, *, exit_after: bool) -> None:
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -50,7 +54,7 @@ async def _perform(settings: Settings, console: Console, *, exit_after: bool) ->
     console.print("Starting a broker, a proxy, make-believe replicas and a worker …")
     async with set_up(settings, tell) as stage:
         _introduce(stage, console)
-        playing = asyncio.create_task(_play_all(stage, console))
+        playing = asyncio.create_task(_play_all(stage, answer, console))
         interrupt = asyncio.create_task(interrupted.wait())
         await asyncio.wait({playing, interrupt}, return_when=asyncio.FIRST_COMPLETED)
         if playing.done():
@@ -65,37 +69,27 @@ async def _perform(settings: Settings, console: Console, *, exit_after: bool) ->
         console.print("Stopping …")
 
 
-async def _play_all(stage: Stage, console: Console) -> None:
+async def _play_all(stage: Stage, answer: Answer, console: Console) -> None:
     play = Play(stage=stage, audience=Audience(stage.settings, patience=_PATIENCE))
     for number, act in enumerate(ACTS, 1):
         console.print()
         console.print(Rule(f"{number} of {len(ACTS)}: {act.title}", align="left"))
         await act.play(play)
-        await _show(act, play, console)
+        await _show(act, play, answer, console)
 
 
-async def _show(act: Act, play: Play, console: Console) -> None:
+async def _show(act: Act, play: Play, answer: Answer, console: Console) -> None:
     """Let the command line answer, as it would anybody."""
     for template in act.shows:
         line = template.format(chat=str(play.chat)[:13], search=str(play.search)[:13])
         console.print(Text(f"\n$ routekeeper {line}", style="bold cyan"))
-        code = await asyncio.to_thread(_answer, line.split())
+        code = await asyncio.to_thread(answer, line.split())
         if code:
             raise ShowFailed(f"'routekeeper {line}' ended with exit code {code}")
 
 
 class ShowFailed(RoutekeeperError):
     """A command that shows a state did not work."""
-
-
-def _answer(arguments: list[str]) -> int:
-    # Imported here because the command line's own module imports this one to start it.
-    from service.cli.app import app  # noqa: PLC0415 - see above
-
-    command = typer.main.get_command(app)
-    code = cast("int | None", command.main(arguments, prog_name="routekeeper", standalone_mode=False))
-    sys.stdout.flush()
-    return code or 0
 
 
 def _introduce(stage: Stage, console: Console) -> None:

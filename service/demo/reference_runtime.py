@@ -10,7 +10,7 @@ import logging
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.encoding import encode_command
@@ -47,12 +47,13 @@ class ReferenceRuntime:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow events and report, until ``stop`` is set."""
-        consumer = AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="earliest", **self._options)
+        # Every event concerns us, and nobody shares the work: there is no group.
+        events = self._topics.events
+        consumer = AIOKafkaConsumer(events, enable_auto_commit=False, auto_offset_reset="earliest", **self._options)
         producer = AIOKafkaProducer(acks="all", **self._options)
         await consumer.start()
         await producer.start()
         try:
-            await self._assign_all(consumer)
             while not stop.is_set():
                 await self._follow(consumer)
                 for report in self._model.due(_seconds()):
@@ -60,15 +61,6 @@ class ReferenceRuntime:
         finally:
             await producer.stop()
             await consumer.stop()
-
-    async def _assign_all(self, consumer: AIOKafkaConsumer) -> None:
-        """Every event concerns us, and nobody shares the work: there is no group."""
-        await consumer.topics()
-        partitions = [
-            TopicPartition(self._topics.events, p) for p in consumer.partitions_for_topic(self._topics.events)
-        ]
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         due = self._model.next_due()

@@ -1,15 +1,15 @@
 """What holds for a deployment after whatever happened to it."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Final
 
+from domain import events as e
 from domain.deployment import Deployment, Lifecycle
 from domain.events import DeploymentEvent
 from domain.evolve import evolve, replay
 from domain.limits import DecisionLimits
 from domain.registry import EVENT_TYPES
-from domain.routes import RouteStatus
+from domain.routes import RouteStatus, TerminationReason
 from domain.work import next_work
 
 #: Where a deployment may go from each station of its life.
@@ -22,11 +22,8 @@ NEXT: Final = {
 }
 
 
-def check_state(state: Deployment, history: Sequence[DeploymentEvent], limits: DecisionLimits) -> None:
-    """Hold the invariants of a state and of the events that led to it."""
-    assert state.version == len(history)
-    assert replay(history) == state
-    assert replay(stored_and_loaded(history)) == state
+def check_state(state: Deployment, limits: DecisionLimits) -> None:
+    """Hold the invariants of a state."""
     _check_counts(state)
     _check_routes(state)
     if state.lifecycle is Lifecycle.DESTROYING:
@@ -35,28 +32,51 @@ def check_state(state: Deployment, history: Sequence[DeploymentEvent], limits: D
         assert rests(state), f"nothing is due in {state}"
 
 
-def check_step(before: Deployment | None, events: Sequence[DeploymentEvent], after: Deployment | None) -> None:
-    """Hold the invariants of one decision."""
-    states = [before]
+def check_history(history: Sequence[DeploymentEvent], state: Deployment) -> None:
+    """The events alone, also after a trip through the log, add up to the state that was reached step by step."""
+    assert state.version == len(history)
+    assert replay(history) == state
+    assert replay([stored_and_loaded(event) for event in history]) == state
+
+
+def check_step(before: Deployment | None, events: Sequence[DeploymentEvent]) -> None:
+    """Hold the invariants of one decision, event by event."""
+    state = before
     for event in events:
-        states.append(evolve(states[-1], event))
-    for earlier, later in pairwise(state for state in states if state is not None):
-        assert later.lifecycle is earlier.lifecycle or later.lifecycle in NEXT[earlier.lifecycle]
-        assert earlier.lifecycle is not Lifecycle.DESTROYED, "something happened after the end"
-        _check_nobody_returns(earlier, later)
-    if before is not None and after is not None:
-        assert after.active_count <= max(before.active_count, after.target_replica_count)
+        earlier, state = state, evolve(state, event)
+        if earlier is not None:
+            assert state.lifecycle is earlier.lifecycle or state.lifecycle in NEXT[earlier.lifecycle]
+            assert earlier.lifecycle is not Lifecycle.DESTROYED, "something happened after the end"
+            _check_nobody_returns(earlier, state)
+            _check_event(earlier, event, state)
+    if before is not None and state is not None:
+        assert state.active_count <= max(before.active_count, state.target_replica_count)
 
 
-def stored_and_loaded(history: Sequence[DeploymentEvent]) -> list[DeploymentEvent]:
-    """The events after a trip through the log."""
-    loaded = []
-    for event in history:
-        again = EVENT_TYPES[event.name].model_validate_json(event.model_dump_json())
-        assert again == event
-        assert isinstance(again, type(event))
-        loaded.append(again)
-    return loaded
+def _check_event(earlier: Deployment, event: DeploymentEvent, later: Deployment) -> None:
+    match event:
+        case e.DeploymentReady():
+            assert event.replicas == later.active_count == later.target_replica_count
+        case e.ReplicaCountMismatched():
+            assert event.expected == later.target_replica_count
+            assert event.actual == later.active_count != event.expected
+        case e.ScaledOut():
+            assert later.active_count <= later.target_replica_count
+            assert later.scale_out_not_before is None or event.at >= later.scale_out_not_before
+        case e.RoutesTerminating(reason=TerminationReason.SCALE_IN):
+            assert later.active_count >= later.target_replica_count
+        case e.EndpointAbandoned():
+            assert earlier.endpoint.may_exist
+        case _:
+            pass
+
+
+def stored_and_loaded(event: DeploymentEvent) -> DeploymentEvent:
+    """The event after a trip through the log."""
+    again = EVENT_TYPES[event.name].model_validate_json(event.model_dump_json())
+    assert isinstance(again, type(event))
+    assert again == event
+    return again
 
 
 def rests(state: Deployment) -> bool:

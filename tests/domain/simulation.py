@@ -19,7 +19,7 @@ from domain.operations import Operation
 from domain.routes import RouteStatus, termination_order
 from domain.work import Work, next_work
 from tests.domain.histories import DEPLOYMENT, URL
-from tests.domain.invariants import check_state, check_step, rests
+from tests.domain.invariants import check_history, check_state, check_step, rests
 from tests.domain.scenario import NOW
 
 #: How long a create call takes at most, and how long after its start it may still take effect (seconds).
@@ -89,7 +89,7 @@ class Simulation:
         self._ids_given += sum(len(event.route_ids) for event in events if isinstance(event, e.ScaledOut))
         self.history += events
         self.state = replay(events, before)
-        check_step(before, events, self.state)
+        check_step(before, events)
         self._check()
         return events
 
@@ -163,6 +163,7 @@ class Simulation:
         for _ in range(max_steps):
             self.obey()
             if self.deployment.lifecycle is not Lifecycle.DESTROYING and rests(self.deployment):
+                check_history(self.history, self.deployment)
                 return
             work = self.work()
             assert work is not None, f"stuck: {self.deployment}"
@@ -184,7 +185,7 @@ class Simulation:
     def _check(self) -> None:
         if self.state is None:
             return
-        check_state(self.state, self.history, self.limits)
+        check_state(self.state, self.limits)
         abandoned = any(isinstance(event, e.EndpointAbandoned) for event in self.history)
         if self.state.lifecycle is Lifecycle.DESTROYED and not abandoned:
             assert not self.proxy.exists, "an endpoint has leaked"

@@ -1,142 +1,65 @@
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from domain import commands as c
-from domain import events as e
-from domain.deployment import Lifecycle
-from domain.failures import FailureKind
-from domain.operations import Operation
 from domain.routes import RouteStatus
-from tests.domain.histories import DEPLOYMENT
-from tests.domain.random_commands import CREATIONS, REGISTERED, external, out_of_date
-from tests.domain.simulation import CALL_SECONDS, SETTLE_SECONDS, Simulation
+from tests.domain.histories import CREATE, REVISION
+from tests.domain.random_commands import CREATIONS, DESTRUCTIONS, EXTERNAL, OUT_OF_DATE, sent_at
+from tests.domain.unreliable_world import UnreliableWorld
 
-#: Operations that can fail, other than by a call that is in flight.
-FALLIBLE = {Operation.CHECK_PENDING, Operation.CHECK_READY, Operation.SCALE, Operation.DESTROY}
-MAX_STEPS_TO_REST = 25
-
-
-@dataclass(frozen=True)
-class Call:
-    """A create call in flight; ``lands_at`` is when the proxy acts on it, if ever."""
-
-    deadline: datetime
-    lands_at: datetime | None
+#: A life that ends sooner than after so many events has little to show.
+MIN_EVENTS_BEFORE_THE_END = 12
 
 
-class AnyHistory(RuleBasedStateMachine):
+class AnyHistory(UnreliableWorld):
     """Whatever is asked, fails, dies and comes late, in any order: the invariants hold and the deployment gets on."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.world = Simulation()
-        self.call: Call | None = None
-
-    @initialize(command=CREATIONS)
-    def create(self, command: c.CreateDeployment) -> None:
+    @initialize(command=CREATIONS, steps=st.sampled_from([7, 5, 3, 1, 0]))
+    def create(self, command: c.CreateDeployment, steps: int) -> None:
         self.world.ask(command)
+        for _ in range(steps):
+            self.work_succeeds()
+            self.world.obey()
 
-    @rule(data=st.data())
-    def somebody_asks(self, data: st.DataObject) -> None:
-        self.world.offer(data.draw(external(self.world.now)))
+    @rule(command=EXTERNAL)
+    def somebody_asks(self, command: c.AnyCommand) -> None:
+        self.world.offer(sent_at(command, self.world.now))
 
-    @rule(data=st.data())
-    def something_comes_back_late(self, data: st.DataObject) -> None:
-        self.world.offer(data.draw(out_of_date(self.world.now)))
+    @precondition(lambda self: len(self.world.history) >= MIN_EVENTS_BEFORE_THE_END)
+    @rule(command=DESTRUCTIONS)
+    def somebody_destroys(self, command: c.DestroyDeployment) -> None:
+        self.world.offer(command)
 
-    @rule(seconds=st.sampled_from([0.5, 5.0, 20.0, 31.0, 61.0, 301.0, 4000.0]))
-    def time_passes(self, seconds: float) -> None:
-        self.world.wait(seconds)
+    @rule(command=OUT_OF_DATE)
+    def something_comes_back_late(self, command: c.AnyCommand) -> None:
+        self.world.offer(sent_at(command, self.world.now))
 
+    @precondition(lambda self: self.world.deployment.routes)
     @rule(data=st.data())
     def runtime_reports(self, data: st.DataObject) -> None:
-        statuses = st.sampled_from(RouteStatus)
-        routes = self.world.deployment.routes
-        self.world.report({route_id: data.draw(statuses) for route_id in routes if data.draw(st.booleans())})
+        routes = st.sampled_from(sorted(self.world.deployment.routes))
+        self.world.report(data.draw(st.dictionaries(routes, st.sampled_from(RouteStatus), min_size=1, max_size=4)))
 
-    def _worker_may_register(self) -> bool:
-        in_flight = self.world.deployment.endpoint.registration
-        return self.call is None and (in_flight is None or self.world.now >= in_flight.deadline)
-
-    @precondition(_worker_may_register)
-    @rule(lands_after=st.none() | st.floats(min_value=0.0, max_value=SETTLE_SECONDS))
-    def worker_sends_create(self, lands_after: float | None) -> None:
-        now = self.world.now
-        deadline, settles_at = now + timedelta(seconds=CALL_SECONDS), now + timedelta(seconds=SETTLE_SECONDS)
-        start = c.StartEndpointRegistration(deployment_id=DEPLOYMENT, deadline=deadline, settles_at=settles_at)
-        if not self.world.offer(start):
-            return
-        lands_at = None if lands_after is None else now + timedelta(seconds=lands_after)
-        self.call = Call(deadline=deadline, lands_at=lands_at)
-        if lands_at is not None:
-            self.world.proxy.landings.append(lands_at)
-
-    @precondition(lambda self: self.call is not None and self.world.now < self.call.deadline)
-    @rule(kind=st.sampled_from([None, FailureKind.TRANSIENT, FailureKind.PERMANENT]))
-    def proxy_answers(self, kind: FailureKind | None) -> None:
-        assert self.call is not None
-        proxy = self.world.proxy
-        if self.call.lands_at in proxy.landings:
-            proxy.landings.remove(self.call.lands_at)
-        landed = self.call.lands_at is not None and self.call.lands_at <= self.world.now
-        self.call = None
-        if kind is None or landed:
-            proxy.exists = True
-            self.world.offer(REGISTERED)
-        else:
-            self._fail(Operation.CHECK_PENDING, kind, 10.0)
-
-    @precondition(lambda self: self.call is not None)
     @rule()
-    def call_times_out(self) -> None:
-        assert self.call is not None
-        self.call = None
-        self._fail(Operation.CHECK_PENDING, FailureKind.UNKNOWN, 10.0)
+    def runtime_obeys(self) -> None:
+        self.world.obey()
 
-    @precondition(lambda self: self.call is not None)
-    @rule()
-    def worker_dies_in_the_call(self) -> None:
-        self.call = None
 
-    @precondition(lambda self: self.call is None and self.world.deployment.lifecycle is Lifecycle.DESTROYING)
-    @rule(seconds=st.sampled_from([0.0, 1.0, 60.0]))
-    def proxy_confirms_delete(self, seconds: float) -> None:
-        sent_at = self.world.now
-        self.world.proxy.exists = False
-        self.world.wait(seconds)
-        self.world.ask(c.RecordEndpointUnregistered(deployment_id=DEPLOYMENT, sent_at=sent_at))
+class AnyEndpoint(UnreliableWorld):
+    """Creates and deletes only, so that few steps reach far: no endpoint is left behind by a destroyed deployment."""
 
-    @precondition(lambda self: self.call is None)
-    @rule()
-    def work_succeeds(self) -> None:
-        work = self.world.work()
-        if work is not None:
-            self.world.wait_until(work.due_at)
-            assert self.world.do(work.operation), f"{work.operation} was due and led to nothing"
+    @initialize()
+    def create(self) -> None:
+        self.world.ask(CREATE.model_copy(update={"target_revision": REVISION, "replica_count": 0}))
 
-    @precondition(lambda self: self.call is None)
-    @rule(kind=st.sampled_from(FailureKind), seconds=st.sampled_from([1.0, 10.0, 600.0]))
-    def work_fails(self, kind: FailureKind, seconds: float) -> None:
-        work = self.world.work()
-        if work is not None and work.operation in FALLIBLE:
-            self.world.wait_until(work.due_at)
-            self._fail(work.operation, kind, seconds)
-
-    def _fail(self, operation: Operation, kind: FailureKind, seconds: float) -> None:
-        next_attempt_at = self.world.now + timedelta(seconds=seconds)
-        events = self.world.fail(operation, kind, next_attempt_at)
-        work = self.world.work()
-        if work is not None and not any(isinstance(event, e.EndpointAbandoned) for event in events):
-            assert work.operation is not operation or work.due_at >= next_attempt_at, "repeated before its time"
-
-    def teardown(self) -> None:
-        if self.world.state is not None:
-            self.world.settle(MAX_STEPS_TO_REST)
+    @precondition(lambda self: self.world.deployment.endpoint.may_exist)
+    @rule(command=DESTRUCTIONS)
+    def somebody_destroys(self, command: c.DestroyDeployment) -> None:
+        self.world.offer(command)
 
 
 TestAnyHistory = AnyHistory.TestCase
-TestAnyHistory.settings = settings(max_examples=80, stateful_step_count=40)
+TestAnyHistory.settings = settings(max_examples=120, stateful_step_count=40)
+TestAnyEndpoint = AnyEndpoint.TestCase
+TestAnyEndpoint.settings = settings(max_examples=200, stateful_step_count=15)

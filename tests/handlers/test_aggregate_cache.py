@@ -133,6 +133,14 @@ def test_single_deployments_and_streams_can_be_forgotten(memory: Memory) -> None
     assert (memory.stream_version(one), memory.stream_version(other)) == (None, 5)
 
 
+def test_what_has_come_to_a_higher_version_meanwhile_can_be_forgotten(memory: Memory) -> None:
+    memory.remember([deployment(2), deployment(4)], {}, generation=0)
+
+    memory.drop_older({UUID(int=2): 2, UUID(int=4): 1, UUID(int=6): 9})
+
+    assert numbers(memory) == [4]
+
+
 def test_everything_can_be_forgotten(memory: Memory) -> None:
     memory.remember([deployment(2)], {UUID(int=6): 3}, generation=0)
 

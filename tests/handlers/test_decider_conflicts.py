@@ -77,6 +77,21 @@ async def test_after_a_conflict_only_those_it_may_be_about_are_loaded_again(
     assert (await worker.decider.load([D2]))[D2] is remembered
 
 
+async def test_what_somebody_else_has_brought_further_can_be_loaded_again_without_a_conflict(
+    worker: DecidingWorker, rival: DecidingWorker
+) -> None:
+    """Where the log says that a deployment is due at a higher version, what is in memory is not believed."""
+    await worker.decider.execute([create(D1), create(D2)], "test")
+    remembered = (await worker.decider.load([D2]))[D2]
+    await rival.decider.execute([set_count(D1, 5)], "test")
+
+    worker.decider.forget_older({D1: 2, D2: 1})
+
+    loaded = await worker.decider.load([D1, D2])
+    assert loaded[D1].replica_spec.replica_count == 5
+    assert loaded[D2] is remembered
+
+
 async def test_two_writers_of_refused_records_both_have_theirs_written(
     worker: DecidingWorker, rival: DecidingWorker
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from domain.events import ReplicaCountSet
 from domain.recorded import RecordCause
 from handlers.intake import Intake
-from handlers.ports import LogUnavailable, PositionConflict
+from handlers.ports import LogUnavailable, PositionConflict, VersionConflict
 from handlers.records import ParsedRecord, PartitionId, ReceivedRecord
 from handlers.submission import DeciderStopped, RecordItem
 from tests.handlers.decision_support import (
@@ -223,6 +223,25 @@ async def test_every_partition_that_somebody_else_has_read_is_told(reader: Reade
 
     assert conflict.value.origins == {P0, P1}
     await other.worker.stop()
+
+
+async def test_who_is_outrun_at_a_deployment_again_and_again_reads_the_partition_again() -> None:
+    """What was committed before stays, what was not is decided in the next try, and no partition ends by it."""
+    reader = Reader(DecidingWorker(new_log(), decider_limits(conflict_attempts=1)))
+    await reader.intake.assigned([P0, P1])
+    records = [item(P0, 0, create(D1)), *counts([2, 3])]
+    outrun = VersionConflict("somebody was faster")
+    reader.log.fail_tries = {1: outrun, 3: outrun}
+
+    with pytest.raises(PositionConflict) as conflict:
+        await reader.handle(*records)
+
+    assert conflict.value.origins == {P0}
+    assert await reader.places(P0) == [1]
+    await reader.intake.assigned([P0])
+    await reader.handle(*records[1:])
+    assert await decided_offsets(reader) == [2, 3]
+    await reader.worker.stop()
 
 
 async def test_after_a_conflict_reading_goes_on_once_assigned_again(reader: Reader) -> None:

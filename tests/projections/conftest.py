@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg
 import pytest
 from hypothesis import settings
-from sqlalchemy import Engine
+from sqlalchemy import Engine, make_url, text
 
 from projections.database import open_database
 
@@ -21,12 +23,27 @@ def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def postgres_engine(postgres_url: str) -> Iterator[Engine]:
+    """A PostgreSQL database for the tests of views, made once because that takes its time."""
+    name = f"views_{uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        engine = open_database(make_url(postgres_url).set(database=name))
+        yield engine
+        engine.dispose()
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+def engine(request: pytest.FixtureRequest) -> Engine:
     """An empty database, once of each kind."""
+    engine: Engine
     if request.param == "sqlite":
-        yield request.getfixturevalue("sqlite_engine")
-        return
-    engine = open_database(request.getfixturevalue("postgres_database"))
-    yield engine
-    engine.dispose()
+        engine = request.getfixturevalue("sqlite_engine")
+    else:
+        engine = request.getfixturevalue("postgres_engine")
+        with engine.begin() as connection:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+    return engine

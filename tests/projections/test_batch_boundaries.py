@@ -35,7 +35,7 @@ async def fold_in_pieces(engine: Engine, history: History, random: Random) -> No
 
 
 @given(history=HISTORIES, seed=st.integers(0, 10_000))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_rows_are_the_same_wherever_batches_begin_and_end(history: History, seed: int) -> None:
     whole, pieces = open_database("sqlite://"), open_database("sqlite://")
 
@@ -46,8 +46,8 @@ def test_rows_are_the_same_wherever_batches_begin_and_end(history: History, seed
 
 
 async def test_postgresql_and_sqlite_hold_the_same_rows(engine: Engine) -> None:
-    for seed in range(3):
-        history = random_history(seed, steps=250)
+    for seed in range(2):
+        history = random_history(seed, steps=150)
         whole = open_database("sqlite://")
         runner = ProjectionRunner(engine, VIEWS, MemoryLog(history.log))
         await runner.rebuild()

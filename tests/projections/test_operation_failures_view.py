@@ -1,14 +1,20 @@
-from collections.abc import Mapping
-from typing import get_args
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
 from domain import events as e
+from domain.deployment import Deployment
+from domain.evolve import evolve, replay
 from domain.failures import FailureKind
 from domain.operations import Operation
-from projections.operation_failures import FAILED, OperationFailureRow, find_failures
+from domain.recorded import AnyEvent
+from domain.rejections import RecordsRejected
+from projections.operation_failures import FAILED, RESOLVED_BY, OperationFailureRow, find_failures
+from tests.domain.golden_examples import EXAMPLES
 from tests.projection_support import CHAT, SEARCH, after, created, fold, registered, revision_set, scaled_out
+
+FAILURE: dict[str, Any] = {"code": "c", "reason": "r", "detail": "", "kind": FailureKind.TRANSIENT, "attempts": 1}
 
 
 def failed(seconds: float, *, attempts: int = 1, code: str = "timeout") -> e.EndpointRegistrationFailed:
@@ -73,8 +79,24 @@ async def test_failures_are_found_by_deployment_and_operation(engine: Engine) ->
         assert find_failures(connection, limit=0) == []
 
 
-@pytest.mark.parametrize("event_type", [each for each in get_args(e.DeploymentEvent) if "Failed" in each.__name__])
-def test_every_event_about_a_failure_is_known_as_one(event_type: type[e.OperationFailed]) -> None:
-    operations: Mapping[type[e.OperationFailed], Operation] = {each: each.operation for each in FAILED}
+def deployment_with_every_failure() -> Deployment:
+    """A deployment of which all operations that can fail have failed."""
+    events = [event(at=after(1), next_attempt_at=after(9), **FAILURE) for event in FAILED]
+    state = replay([created(), registered(), *events])
+    assert state is not None
+    return state
 
-    assert event_type in operations
+
+def test_every_operation_that_can_fail_has_its_event() -> None:
+    assert {event.operation for event in FAILED} == deployment_with_every_failure().failures.keys()
+
+
+@pytest.mark.parametrize("event", [longest for _, longest in EXAMPLES], ids=lambda event: event.name)
+def test_an_event_resolves_the_failures_that_the_domain_forgets_with_it(event: AnyEvent) -> None:
+    if isinstance(event, RecordsRejected):
+        return
+    before = deployment_with_every_failure()
+
+    forgotten = before.failures.keys() - evolve(before, event).failures.keys()
+
+    assert set(RESOLVED_BY.get(type(event), ())) == forgotten

@@ -53,7 +53,7 @@ def test_a_description_has_conditions_with_reason_message_and_age(chat: str) -> 
     (line,) = (line.split() for line in chat.splitlines() if "EndpointRegistered" in line)
 
     assert line[1] == "True"
-    assert line[3:] == ["Registered", *"the app proxy serves the endpoint".split()]
+    assert line[3:] == ["Registered", *["the", "app", "proxy", "serves", "the", "endpoint"]]
 
 
 def test_a_description_has_open_failures_with_the_next_try(run: Run) -> None:

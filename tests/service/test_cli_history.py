@@ -23,7 +23,22 @@ def test_a_history_tells_each_event_with_its_numbers_and_its_cause(run: Run) -> 
     assert "created as chat in resource group gpu, 1 replica wanted" in lines[1]
     assert "routekeeper.commands/2@21 by alice from /tests ce-1" in lines[1]
     assert lines[-1].split() == (
-        "25 2026-03-01 12:00:21 13 ready with 3 replicas check ready deployments that need scaling".split()
+        [
+            "25",
+            "2026-03-01",
+            "12:00:21",
+            "13",
+            "ready",
+            "with",
+            "3",
+            "replicas",
+            "check",
+            "ready",
+            "deployments",
+            "that",
+            "need",
+            "scaling",
+        ]
     )
 
 

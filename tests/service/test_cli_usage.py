@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from domain import commands as c
-from tests.cli_support import SEARCH, Chronicle, Run, create, json_of, runner_for
+from tests.chronicle import Chronicle
+from tests.cli_support import SEARCH, Run, create, json_of, runner_for
 
 COMMANDS = [
     (),

@@ -15,7 +15,8 @@ from domain.rejections import RecordsRejected, RejectedRecord
 from domain.routes import RouteStatus, TerminationReason
 from service.cli.scaling_words import describe_bounds, describe_decision, describe_policy, describe_rule
 from service.cli.words import describe_cause, describe_event
-from tests.cli_support import BEGINNING, BUSY, IDLE, POLICY, REVISION
+from tests.chronicle import BEGINNING
+from tests.cli_support import BUSY, IDLE, POLICY, REVISION
 from tests.domain.golden_examples import EXAMPLES
 
 SOON = BEGINNING + timedelta(seconds=30)
@@ -96,8 +97,10 @@ SENTENCES: list[tuple[AnyEvent, str]] = [
     ),
     (
         REPORTED,
-        "2 routes provisioning → failed to start, 1 route healthy → unhealthy, “image not found”, "
-        "2 failed starts in a row, no new route before 2026-03-01 12:00:30",
+        (
+            "2 routes provisioning → failed to start, 1 route healthy → unhealthy, “image not found”, "
+            "2 failed starts in a row, no new route before 2026-03-01 12:00:30"
+        ),
     ),
     (
         e.ReplicaCountMismatched(at=BEGINNING, expected=3, actual=2),
@@ -135,7 +138,7 @@ def test_every_event_that_there_is_can_be_told_on_one_line() -> None:
     told = {event.name: describe_event(event) for pair in EXAMPLES for event in pair}
 
     assert set(EVENT_TYPES) == set(told)
-    assert [text for text in told.values() if not text or "\n" in text or "<" in text] == []
+    assert [text for text in told.values() if not text or "\n" in text] == []
 
 
 def evaluation(**changes: object) -> RuleEvaluation:
