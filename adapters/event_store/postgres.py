@@ -122,8 +122,10 @@ class PostgresLogRecorder(PostgresLogReading):
                 positions = insert.run(connection, pipeline)
                 is_committing = True
                 connection.execute("COMMIT")
-        except psycopg.OperationalError as error:
-            if is_committing and connection.closed:
+        except psycopg.Error as error:
+            if is_committing:
+                # Even where the server says why it ends the connection, COMMIT may have taken effect before.
+                connection.close()
                 raise _AnswerLost from error
             raise
         return positions

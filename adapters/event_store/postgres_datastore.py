@@ -38,10 +38,12 @@ class PostgresLimits:
     attempts: int = 3
 
 
+#: The severities with which a server says that a connection is over.
+_END_OF_CONNECTION: Final = frozenset({"FATAL", "PANIC"})
+
 #: The library's errors for the driver's, special before general.
 _ERRORS: Final = (
     (psycopg.InterfaceError, persistence.InterfaceError),
-    (psycopg.OperationalError, persistence.OperationalError),
     (psycopg.DataError, persistence.DataError),
     (psycopg.IntegrityError, persistence.IntegrityError),
     (psycopg.InternalError, persistence.InternalError),
@@ -97,13 +99,13 @@ class LogDatastore(PostgresDatastore):
 
 
 def _translated(error: psycopg.Error, connection: Connection[DictRow]) -> Exception:
-    """The library's error for the driver's; what it would try again without need becomes :class:`LogUnavailable`."""
-    if isinstance(error, ReadOnlySqlTransaction):
-        # The database has become a standby; another connection may lead to the one in its place.
+    """The library's error for the driver's: an ``OperationalError`` exactly where trying again at once makes sense."""
+    if error.diag.severity_nonlocalized in _END_OF_CONNECTION or isinstance(error, ReadOnlySqlTransaction):
+        # The server may not have closed it yet, or it has become a standby and another one stands in its place.
         connection.close()
-        return LogUnavailable(f"the event store takes no writes: {error}")
-    is_worth_a_retry = connection.closed or isinstance(error, DeadlockDetected | SerializationFailure)
-    if isinstance(error, psycopg.OperationalError) and not is_worth_a_retry:
+    if connection.closed or isinstance(error, DeadlockDetected | SerializationFailure):
+        return persistence.OperationalError(str(error))
+    if isinstance(error, psycopg.OperationalError):
         return LogUnavailable(f"the event store does not answer: {error}")
     return next((ours(str(error)) for theirs, ours in _ERRORS if isinstance(error, theirs)), error)
 

@@ -22,6 +22,7 @@ class PostgresFaultProxy:
         self._links: list[_Link] = []
         self._lock = Lock()
         self._is_down = False
+        self._is_silent = False
         self._on_commit: Callable[[_Link, bytes], None] | None = None
         #: Set once a COMMIT was interfered with.
         self.struck = Event()
@@ -57,6 +58,10 @@ class PostgresFaultProxy:
         for link in links:
             link.cut()
 
+    def fall_silent(self) -> None:
+        """Keep all connections open, and pass nothing on any more."""
+        self._is_silent = True
+
     def come_back(self) -> None:
         """Take connections again."""
         self._is_down = False
@@ -90,6 +95,8 @@ class PostgresFaultProxy:
     def _forward(self, link: "_Link") -> None:
         with suppress(OSError):
             while data := link.client.recv(65536):
+                if self._is_silent:
+                    continue
                 strike = self._on_commit
                 if strike is not None and _COMMIT in data:
                     self._on_commit = None

@@ -58,6 +58,10 @@ class PostgresStore:
             datastore.close()
         self.execute(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE")
 
+    def kill_connections(self) -> None:
+        """End all connections of Routekeeper's to the database."""
+        self.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'routekeeper'")
+
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[str, ...]]:
         """Do something behind the logs' backs."""
         with psycopg.connect(self.url, options=f"-c search_path={self.schema}") as connection:

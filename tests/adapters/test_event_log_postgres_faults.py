@@ -49,18 +49,13 @@ def fail_next_inserts(store: PostgresStore, log: RecorderEventLog) -> Callable[[
     return fail
 
 
-def kill_connections(store: PostgresStore) -> None:
-    store.execute("""SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                     WHERE application_name = 'routekeeper' AND pid <> pg_backend_pid()""")
-
-
 async def test_after_all_connections_were_killed_the_next_calls_succeed(
     store: PostgresStore, log: RecorderEventLog
 ) -> None:
     """Fault 12."""
     stream = uuid4()
     await asyncio.gather(log.append(LogBatch(events=events(1, stream))), *(log.head() for _ in range(20)))
-    kill_connections(store)
+    store.kill_connections()
 
     versions, _ = await asyncio.gather(
         asyncio.gather(*(log.stream_version(stream) for _ in range(20))),
@@ -83,7 +78,7 @@ async def test_under_connections_that_are_killed_all_the_time_every_batch_is_wri
 
     async def kill() -> None:
         while not done.is_set():
-            await asyncio.to_thread(kill_connections, store)
+            await asyncio.to_thread(store.kill_connections)
             await asyncio.sleep(0.02)
 
     killing = asyncio.create_task(kill())
