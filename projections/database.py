@@ -1,8 +1,9 @@
 """Engines and transactions for views, the same way for PostgreSQL and SQLite."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, func, make_url, select
 
@@ -10,15 +11,21 @@ from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
 _DEFINITION_LOCK = 0x72_6B_76_69_65_77
 
 
-def open_database(url: str | URL, *, busy_timeout: float = 10.0) -> Engine:
+#: What sessions of PostgreSQL that keep views are told.
+# Rows and position are lost together if the server crashes within the next moments, and folded again then.
+SESSION: Final[Mapping[str, str]] = {"synchronous_commit": "off"}
+
+
+def open_database(url: str | URL, *, busy_timeout: float = 10.0, conninfo: str | None = None) -> Engine:
     """Make an engine for ``url``; ``busy_timeout`` (seconds) is how long a write waits for another one on SQLite.
 
-    Understands ``postgresql://`` (always through psycopg), ``sqlite:///FILE`` and ``sqlite://`` (in memory).
+    Understands ``postgresql://`` (always through psycopg), ``sqlite:///FILE`` and ``sqlite://`` (in memory). With
+    ``conninfo``, a ``postgresql://`` that says nothing else connects as that says, in libpq's own terms.
     """
     url = make_url(url)
     if url.get_backend_name() != "sqlite":
-        # Rows and position are lost together if the server crashes within the next moments, and folded again then.
-        connect_args = {"options": "-c synchronous_commit=off"}
+        options = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
+        connect_args = {"options": options} if conninfo is None else {"conninfo": conninfo}
         return create_engine(url.set(drivername="postgresql+psycopg"), connect_args=connect_args, pool_pre_ping=True)
     in_memory = url.database in {None, "", ":memory:"}
     # One connection for all threads, or each of them would see a memory of its own.

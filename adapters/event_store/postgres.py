@@ -13,13 +13,14 @@ from eventsourcing.persistence import IntegrityError, OperationalError, StoredEv
 from psycopg import Connection, Cursor
 from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import Composed
 
 from adapters.event_store.postgres_batch import BatchInsert
 from adapters.event_store.postgres_datastore import LogDatastore
 from adapters.event_store.postgres_reading import PostgresLogReading, positions_in
-from adapters.event_store.postgres_tables import SIDE_TABLES
+from adapters.event_store.postgres_tables import SIDE_TABLES, channel_of
 from adapters.postgres import arrays
+from adapters.postgres.schemas import ensure_schema
 from handlers.ports import LogBatch, LogUnavailable, Position, VersionConflict
 
 #: How long to wait before asking again what became of a commit (seconds).
@@ -43,7 +44,7 @@ class PostgresLogRecorder(PostgresLogReading):
 
     def __init__(self, datastore: LogDatastore, *, events_table_name: str = "stored_events") -> None:
         super().__init__(datastore, events_table_name=events_table_name)
-        self.channel_name = f"{datastore.schema}.{events_table_name}"
+        self.channel_name = channel_of(datastore.schema, events_table_name)
         name = f"routekeeper log {self.channel_name}"
         self.lock_key = int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
 
@@ -52,8 +53,7 @@ class PostgresLogRecorder(PostgresLogReading):
         with self.store.transaction(commit=True) as c:
             c.execute("SELECT pg_advisory_xact_lock(%s)", [_DEFINITION_LOCK])
             missing = self.missing_tables(c.connection)
-            if c.execute("SELECT to_regnamespace(%s) AS it", [f'"{self.store.schema}"']).fetchone() == {"it": None}:
-                c.execute(SQL("CREATE SCHEMA {}").format(Identifier(self.store.schema)))
+            ensure_schema(c.connection, self.store.schema)
             if missing:
                 self.tracking_table_exists = self.tracking_table_name not in missing
                 self.tracking_migration_previous = 1 if self.tracking_table_exists else None
@@ -63,8 +63,9 @@ class PostgresLogRecorder(PostgresLogReading):
         """The names of the tables that are not there."""
         names = (self.events_table_name, self.tracking_table_name, *SIDE_TABLES)
         found = connection.execute(
-            "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(%s) AND relname = ANY(%s)",
-            [f'"{self.store.schema}"', list(names)],
+            """SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+               WHERE n.nspname = %s AND c.relname = ANY(%s)""",
+            [self.store.schema, list(names)],
         )
         there = {row["relname"] for row in found}
         return [name for name in names if name not in there]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import psycopg
 from eventsourcing import persistence
@@ -11,10 +11,14 @@ from eventsourcing.postgres import PostgresDatastore
 from psycopg import Connection
 from psycopg.errors import DeadlockDetected, ReadOnlySqlTransaction, SerializationFailure
 from psycopg.rows import DictRow
+from pydantic import Field
 
 from adapters.postgres.address import PostgresAddress
 from adapters.postgres.connections import CannotConnect, Connections
 from handlers.ports import LogUnavailable
+
+_Count = Annotated[int, Field(ge=1)]
+_Seconds = Annotated[float, Field(ge=0.001, le=3600)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +33,13 @@ class PostgresLimits:
     where a connection turns out to be dead, or on deadlock and serialization failure.
     """
 
-    connections: int = 5
-    connection_wait_seconds: float = 10.0
-    lock_timeout_seconds: float = 5.0
-    idle_timeout_seconds: float = 5.0
-    statement_timeout_seconds: float = 30.0
-    answer_timeout_seconds: float = 15.0
-    attempts: int = 3
+    connections: _Count = 5
+    connection_wait_seconds: _Seconds = 10.0
+    lock_timeout_seconds: _Seconds = 5.0
+    idle_timeout_seconds: _Seconds = 5.0
+    statement_timeout_seconds: _Seconds = 30.0
+    answer_timeout_seconds: _Seconds = 15.0
+    attempts: _Count = 3
 
 
 #: The severities with which a server says that a connection is over.

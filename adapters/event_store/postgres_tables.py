@@ -79,6 +79,11 @@ _POSITION_AT: Final = """
     SELECT position FROM {schema}.commits WHERE committed_at <= %s ORDER BY committed_at DESC, position DESC LIMIT 1"""
 
 
+def channel_of(schema: str, events: str = "stored_events") -> str:
+    """The channel on which every append to a log is announced."""
+    return f"{schema}.{events}"
+
+
 class LogStatements:
     """The statements of one log: its ``schema`` and its table of ``events`` filled in."""
 

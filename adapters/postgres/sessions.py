@@ -9,13 +9,16 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Annotated, Final
 
 from psycopg import AsyncConnection, InterfaceError, OperationalError
 from psycopg.rows import TupleRow
+from pydantic import Field
 
 from adapters.postgres.address import PostgresAddress
 from handlers.backoff import Backoff
+
+_Seconds = Annotated[float, Field(ge=0.001, le=3600)]
 
 Session = AsyncConnection[TupleRow]
 
@@ -32,8 +35,8 @@ class SessionLimits:
     was lost is opened again.
     """
 
-    heartbeat_seconds: float = 5.0
-    takeover_seconds: float = 1.0
+    heartbeat_seconds: _Seconds = 5.0
+    takeover_seconds: _Seconds = 1.0
     reconnect: Backoff = field(default_factory=lambda: Backoff(base=0.1, cap=5.0))
 
 
