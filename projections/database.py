@@ -16,16 +16,16 @@ _DEFINITION_LOCK = 0x72_6B_76_69_65_77
 SESSION: Final[Mapping[str, str]] = {"synchronous_commit": "off"}
 
 
-def open_database(url: str | URL, *, busy_timeout: float = 10.0, conninfo: str | None = None) -> Engine:
+def open_database(url: str | URL, *, busy_timeout: float = 10.0, parameters: Mapping[str, str] | None = None) -> Engine:
     """Make an engine for ``url``; ``busy_timeout`` (seconds) is how long a write waits for another one on SQLite.
 
-    Understands ``postgresql://`` (always through psycopg), ``sqlite:///FILE`` and ``sqlite://`` (in memory). With
-    ``conninfo``, a ``postgresql://`` that says nothing else connects as that says, in libpq's own terms.
+    Understands ``postgresql://`` (always through psycopg), ``sqlite:///FILE`` and ``sqlite://`` (in memory). A
+    ``postgresql://`` that says nothing else connects by ``parameters``, which are libpq's own.
     """
     url = make_url(url)
     if url.get_backend_name() != "sqlite":
         options = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
-        connect_args = {"options": options} if conninfo is None else {"conninfo": conninfo}
+        connect_args = {"options": options} if parameters is None else dict(parameters)
         return create_engine(url.set(drivername="postgresql+psycopg"), connect_args=connect_args, pool_pre_ping=True)
     in_memory = url.database in {None, "", ":memory:"}
     # One connection for all threads, or each of them would see a memory of its own.

@@ -1,16 +1,17 @@
 """The event log and the views in PostgreSQL."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from adapters.event_store.event_log import RecorderEventLog
-from adapters.event_store.postgres_log import open_postgres_log
+from adapters.event_store.postgres_log import create_postgres_log, open_postgres_log
 from adapters.event_store.postgres_tables import channel_of
 from adapters.postgres.address import PostgresAddress, PostgresAddressInvalid
 from adapters.postgres.notifications import Notifications
+from adapters.postgres.roles import Roles, grant_on_log, grant_on_views
 from adapters.postgres.schemas import prepare_schema
 from adapters.postgres.singleton import Singleton
 from projections.database import SESSION, open_database
@@ -36,6 +37,25 @@ class PostgresStores:
     def views_place(self) -> str:
         return f"{self.views_address}, schema {self._settings.views_schema}"
 
+    def create(self) -> Iterator[str]:
+        settings = self._settings
+        created = create_postgres_log(self.log_address, schema=settings.log_schema, limits=settings.limits)
+        what = f"created tables {', '.join(created)}" if created else "all tables are there"
+        yield f"event log {self.log_place}: {what}"
+        is_created = prepare_schema(self.views_address, settings.views_schema)
+        yield f"views {self.views_place}: {'created the schema' if is_created else 'the schema is there'}"
+
+    def create_roles(self, roles: Roles) -> Iterator[str]:
+        """Create roles that are missing, give each its rights, and say what was done. Raises :class:`RolesNotMade`."""
+        settings = self._settings
+        created = [
+            *grant_on_log(self.log_address, settings.log_schema, roles),
+            *grant_on_views(self.views_address, settings.views_schema, roles),
+        ]
+        yield f"roles {roles.owner}, {roles.writer}, {roles.reader}: each has its rights and no others"
+        for name in created:
+            yield f"role {name}: created without the right to log in: ALTER ROLE {name} LOGIN PASSWORD '…'"
+
     def open_log(self) -> RecorderEventLog:
         return self._open_log(is_read_only=False)
 
@@ -57,7 +77,7 @@ class PostgresStores:
 
     def _open_views(self, **session: str) -> Engine:
         session = {**SESSION, "search_path": self._settings.views_schema, **session}
-        return open_database("postgresql://", conninfo=self.views_address.conninfo(session))
+        return open_database("postgresql://", parameters=self.views_address.parameters(session))
 
     async def hear_of_appends(self, heard: Callable[[], None]) -> None:
         channel = channel_of(self._settings.log_schema)

@@ -1,7 +1,7 @@
 """Where the event log and the views are kept: in SQLite files, or in PostgreSQL. The one place that asks which."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -30,12 +30,16 @@ class Stores(Protocol):
     @property
     def views_place(self) -> str: ...
 
+    def create(self) -> Iterator[str]:
+        """Create what is missing, and say what was done. Raises what a store raises that cannot be used."""
+        ...
+
     def open_log(self) -> RecorderEventLog:
         """Open the log, creating what is missing. Raises what a store raises that cannot be used."""
         ...
 
     def read_log(self) -> RecorderEventLog:
-        """Open the log so that nothing can be written. Raises :class:`StoreMissing` and what :meth:`open_log` raises."""
+        """Open the log so that nothing can be written. Raises :class:`StoreMissing`, and as :meth:`open_log` does."""
         ...
 
     def open_views(self) -> Engine:
@@ -74,6 +78,12 @@ class SQLiteStores:
     @property
     def views_place(self) -> str:
         return str(self._views_file)
+
+    def create(self) -> Iterator[str]:
+        what = "is there" if self._log_file.exists() else "created"
+        self.open_log().close()
+        yield f"event log {self.log_place}: {what}"
+        yield f"views {self.views_place}: built by a worker"
 
     def open_log(self) -> RecorderEventLog:
         return open_sqlite_log(self._log_file)

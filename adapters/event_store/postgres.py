@@ -49,7 +49,11 @@ class PostgresLogRecorder(PostgresLogReading):
         self.lock_key = int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
 
     def create_table(self) -> None:
-        """Create what is missing, in one transaction; one at a time."""
+        """Create what is missing."""
+        self.create_missing_tables()
+
+    def create_missing_tables(self) -> Sequence[str]:
+        """Create what is missing, in one transaction, one process at a time; gives the names of the tables."""
         with self.store.transaction(commit=True) as c:
             c.execute("SELECT pg_advisory_xact_lock(%s)", [_DEFINITION_LOCK])
             missing = self.missing_tables(c.connection)
@@ -58,6 +62,7 @@ class PostgresLogRecorder(PostgresLogReading):
                 self.tracking_table_exists = self.tracking_table_name not in missing
                 self.tracking_migration_previous = 1 if self.tracking_table_exists else None
                 self._create_table(c)
+        return missing
 
     def missing_tables(self, connection: Connection[DictRow]) -> Sequence[str]:
         """The names of the tables that are not there."""

@@ -1,5 +1,7 @@
 """Opens the event log on PostgreSQL."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Final
 
 from eventsourcing.persistence import ProgrammingError
@@ -37,23 +39,43 @@ def open_postgres_log(
     datastore = LogDatastore(address, schema=schema, limits=limits, is_read_only=is_read_only)
     recorder = PostgresLogRecorder(datastore)
     try:
-        _prepare(recorder, creates_tables=creates_tables and not is_read_only)
+        with _saying_what_is_missing(recorder):
+            _prepare(recorder, creates_tables=creates_tables and not is_read_only)
     except BaseException:
         datastore.close()
         raise
     return RecorderEventLog(recorder, EventMapper(max_event_bytes), close=datastore.close)
 
 
+def create_postgres_log(
+    address: PostgresAddress, *, schema: str = LOG_SCHEMA, limits: PostgresLimits = _DEFAULT_LIMITS
+) -> Sequence[str]:
+    """Create the tables that are missing, and give their names; raises what :func:`open_postgres_log` raises."""
+    recorder = PostgresLogRecorder(LogDatastore(address, schema=schema, limits=limits))
+    with closing(recorder.store), _saying_what_is_missing(recorder):
+        return recorder.create_missing_tables()
+
+
 def _prepare(recorder: PostgresLogRecorder, *, creates_tables: bool) -> None:
-    where = f"the event store at {recorder.store.address}, schema {recorder.store.schema}"
+    with recorder.store.get_connection() as connection:
+        missing = recorder.missing_tables(connection)
+    if missing and not creates_tables:
+        raise EventStoreNotReady(
+            f"{_place(recorder)}: there are no tables {', '.join(missing)}; run 'routekeeper init'"
+        )
+    if missing:
+        recorder.create_table()
+    recorder.max_notification_id()
+
+
+@contextmanager
+def _saying_what_is_missing(recorder: PostgresLogRecorder) -> Iterator[None]:
     try:
-        with recorder.store.get_connection() as connection:
-            missing = recorder.missing_tables(connection)
-        if missing and creates_tables:
-            recorder.create_table()
-        elif missing:
-            raise EventStoreNotReady(f"{where}: there are no tables {', '.join(missing)}; run 'routekeeper init'")
-        recorder.max_notification_id()
+        yield
     except ProgrammingError as error:
-        reason = str(error).splitlines()[0]
-        raise EventStoreNotReady(f"{where}: {reason}; let its owner run 'routekeeper init'") from None
+        reason = str(error).partition("\n")[0]
+        raise EventStoreNotReady(f"{_place(recorder)}: {reason}; let its owner run 'routekeeper init'") from None
+
+
+def _place(recorder: PostgresLogRecorder) -> str:
+    return f"the event store at {recorder.store.address}, schema {recorder.store.schema}"

@@ -52,13 +52,17 @@ class PostgresAddress:
         self._given = given
 
     def conninfo(self, session: Mapping[str, str] | None = None) -> str:
+        """The same as :meth:`parameters`, as one text."""
+        return make_conninfo(**self.parameters(session))
+
+    def parameters(self, session: Mapping[str, str] | None = None) -> Mapping[str, str]:
         """What libpq connects with; ``session`` are the server's own settings for the connection.
 
         Holds the password: for the driver only.
         """
         options = " ".join(f"-c {name}={value}" for name, value in {**_SESSION, **(session or {})}.items())
         options = f"{options} {self._given.get('options', '')}".strip()
-        return make_conninfo(**{**_DEFAULTS, **self._given, "options": options})
+        return {**_DEFAULTS, **self._given, "options": options}
 
     def __str__(self) -> str:
         given = self._given

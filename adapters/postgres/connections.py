@@ -69,7 +69,7 @@ class Connections:
         try:
             made = Connection.connect(self._conninfo, autocommit=True, row_factory=dict_row)
         except OperationalError as error:
-            raise CannotConnect(f"cannot connect to {self.address}: {error}") from error
+            raise CannotConnect(f"cannot connect to {self.address}: {' '.join(str(error).split())}") from error
         register_arrays(made)
         return made
 

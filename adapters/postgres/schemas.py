@@ -25,11 +25,14 @@ def ensure_schema(connection: Connection[Any], name: str) -> bool:
     return True
 
 
-def prepare_schema(address: PostgresAddress, name: str) -> None:
-    """Make sure of a schema on a connection of its own. Raises :class:`SchemaUnusable`."""
+def prepare_schema(address: PostgresAddress, name: str) -> bool:
+    """Make sure of a schema on a connection of its own, and tell whether it was created.
+
+    Raises :class:`SchemaUnusable`.
+    """
     try:
         with psycopg.connect(address.conninfo()) as connection:
-            ensure_schema(connection, name)
+            return ensure_schema(connection, name)
     except psycopg.Error as error:
         reason = str(error).partition("\n")[0]
         raise SchemaUnusable(f"schema {name} at {address}: {reason}; 'routekeeper init' creates it") from None
