@@ -15,6 +15,7 @@ from pydantic import Field
 
 from adapters.postgres.address import PostgresAddress
 from adapters.postgres.connections import CannotConnect, Connections
+from adapters.postgres.reasons import reason
 from handlers.ports import LogUnavailable
 
 _Count = Annotated[int, Field(ge=1)]
@@ -110,7 +111,7 @@ def _translated(error: psycopg.Error, connection: Connection[DictRow]) -> Except
     if connection.closed or isinstance(error, DeadlockDetected | SerializationFailure):
         return persistence.OperationalError(str(error))
     if isinstance(error, psycopg.OperationalError):
-        return LogUnavailable(f"the event store does not answer: {error}")
+        return LogUnavailable(f"the event store does not answer: {reason(error)}")
     return next((ours(str(error)) for theirs, ours in _ERRORS if isinstance(error, theirs)), error)
 
 

@@ -11,6 +11,7 @@ from adapters.event_store.mapper import MAX_EVENT_BYTES, EventMapper
 from adapters.event_store.postgres import PostgresLogRecorder
 from adapters.event_store.postgres_datastore import LogDatastore, PostgresLimits
 from adapters.postgres.address import PostgresAddress
+from adapters.postgres.reasons import reason
 from domain.errors import RoutekeeperError
 
 #: The schema that holds the log.
@@ -73,8 +74,7 @@ def _saying_what_is_missing(recorder: PostgresLogRecorder) -> Iterator[None]:
     try:
         yield
     except ProgrammingError as error:
-        reason = str(error).partition("\n")[0]
-        raise EventStoreNotReady(f"{_place(recorder)}: {reason}; let its owner run 'routekeeper init'") from None
+        raise EventStoreNotReady(f"{_place(recorder)}: {reason(error)}; let its owner run 'routekeeper init'") from None
 
 
 def _place(recorder: PostgresLogRecorder) -> str:

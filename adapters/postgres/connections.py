@@ -14,6 +14,7 @@ from psycopg.rows import DictRow, dict_row
 
 from adapters.postgres.address import PostgresAddress
 from adapters.postgres.arrays import register_arrays
+from adapters.postgres.reasons import reason
 
 
 class CannotConnect(OperationalError):
@@ -69,7 +70,7 @@ class Connections:
         try:
             made = Connection.connect(self._conninfo, autocommit=True, row_factory=dict_row)
         except OperationalError as error:
-            raise CannotConnect(f"cannot connect to {self.address}: {' '.join(str(error).split())}") from error
+            raise CannotConnect(f"cannot connect to {self.address}: {reason(error)}") from error
         register_arrays(made)
         return made
 

@@ -8,6 +8,7 @@ from random import random
 from psycopg.sql import SQL, Identifier
 
 from adapters.postgres.address import PostgresAddress
+from adapters.postgres.reasons import reason
 from adapters.postgres.sessions import SESSION_OVER, SessionLimits, next_notification, open_session
 
 log = logging.getLogger(__name__)
@@ -43,5 +44,5 @@ class Notifications:
                 attempt += 1
                 delay = self._limits.reconnect.delay(attempt, random())  # noqa: S311 - spreads load, guards nothing
                 extra = {"action": "listen-again", "channel": self._channel}
-                log.warning("Listening at %s again in %.1f s: %s", self._address, delay, error, extra=extra)
+                log.warning("Listening at %s again in %.1f s: %s", self._address, delay, reason(error), extra=extra)
                 await sleep(delay)

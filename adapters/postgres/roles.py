@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Identifier
 
 from adapters.postgres.address import PostgresAddress
+from adapters.postgres.reasons import reason
 from domain.errors import RoutekeeperError
 
 #: The version of PostgreSQL since which being a member of a role does not mean that one may act as it.
@@ -124,7 +125,7 @@ def _granted(
             for statement in grants.on_tables:
                 connection.execute(SQL(statement).format(**names))
     except Error as error:
-        raise RolesNotMade(f"roles at {address}: {str(error).partition(chr(10))[0]}") from None
+        raise RolesNotMade(f"roles at {address}: {reason(error)}") from None
     return created
 
 

@@ -7,6 +7,7 @@ from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
 from adapters.postgres.address import PostgresAddress
+from adapters.postgres.reasons import reason
 from domain.errors import RoutekeeperError
 
 
@@ -34,5 +35,4 @@ def prepare_schema(address: PostgresAddress, name: str) -> bool:
         with psycopg.connect(address.conninfo()) as connection:
             return ensure_schema(connection, name)
     except psycopg.Error as error:
-        reason = str(error).partition("\n")[0]
-        raise SchemaUnusable(f"schema {name} at {address}: {reason}; 'routekeeper init' creates it") from None
+        raise SchemaUnusable(f"schema {name} at {address}: {reason(error)}; 'routekeeper init' creates it") from None

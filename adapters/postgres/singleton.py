@@ -8,6 +8,7 @@ from hashlib import sha256
 from random import random
 
 from adapters.postgres.address import PostgresAddress
+from adapters.postgres.reasons import reason
 from adapters.postgres.sessions import SESSION_OVER, Session, SessionLimits, next_notification, open_session
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ def _losing_the_lock() -> Iterator[None]:
     try:
         yield
     except SESSION_OVER as error:
-        raise _LockLost(str(error)) from error
+        raise _LockLost(reason(error)) from error
 
 
 async def _pause(seconds: float, stop: asyncio.Event) -> None:

@@ -15,6 +15,7 @@ from adapters.event_store.log_copy import LogNotCopied, LogPlace, TableDigest
 from adapters.event_store.log_copy_postgres import PostgresLogPlace
 from adapters.event_store.log_copy_sqlite import SQLiteLogPlace
 from adapters.postgres.address import PostgresAddress
+from adapters.postgres.reasons import reason
 from service.cli.options import Output
 from service.cli.output import Answer, Column, OutputFormat, give, table
 from service.settings import load_settings
@@ -41,7 +42,7 @@ def copy_log(
         try:
             digests = log_copy.copy_log(*places)
         except (psycopg.Error, sqlite3.Error) as error:
-            raise LogNotCopied(str(error).partition("\n")[0]) from None
+            raise LogNotCopied(reason(error)) from None
     give(Answer([asdict(digest) for digest in digests], lambda width: _drawn(digests, width)), output)
 
 
