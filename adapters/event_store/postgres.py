@@ -21,7 +21,7 @@ from adapters.event_store.postgres_reading import PostgresLogReading, positions_
 from adapters.event_store.postgres_tables import SIDE_TABLES, channel_of
 from adapters.postgres import arrays
 from adapters.postgres.schemas import ensure_schema
-from handlers.ports import LogBatch, LogUnavailable, Position, VersionConflict
+from handlers.ports import CommandOutcome, DuplicateCommands, LogBatch, LogUnavailable, Position, VersionConflict
 
 #: How long to wait before asking again what became of a commit (seconds).
 _ASK_AGAIN: Final = 0.1
@@ -91,9 +91,11 @@ class PostgresLogRecorder(PostgresLogReading):
             return self._insert(stored, batch)
         except IntegrityError as error:
             violated = error.__cause__.diag.constraint_name if isinstance(error.__cause__, UniqueViolation) else None
-            if violated != f"{self.events_table_name}_pkey":
-                raise
-            raise VersionConflict(str(error)) from error
+            if violated == "command_outcomes_pkey" and (known := self._rows(*self._finding(batch.outcomes))):
+                raise DuplicateCommands([(row["source"], row["id"]) for row in known]) from error
+            if violated == f"{self.events_table_name}_pkey":
+                raise VersionConflict(str(error)) from error
+            raise
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:  # noqa: ANN401 - as the library has it
         return self._insert(stored_events, LogBatch(), kwargs.get("tracking"))
@@ -168,11 +170,13 @@ class PostgresLogRecorder(PostgresLogReading):
             move.origin in places and places[move.origin] == Position(next=move.next, digest=move.digest)
             for move in batch.positions
         )
-        known = connection.execute(
-            self.statements.count_outcomes,
-            [arrays.texts(o.source for o in batch.outcomes), arrays.texts(o.id for o in batch.outcomes)],
-        ).fetchone()
-        return () if is_moved and known == {"known": len(batch.outcomes)} else None
+        known = connection.execute(*self._finding(batch.outcomes)).rowcount
+        return () if is_moved and known == len(batch.outcomes) else None
+
+    def _finding(self, outcomes: Sequence[CommandOutcome]) -> tuple[Composed, Sequence[object]]:
+        """The statement, with its parameters, that finds out which of these outcomes are there."""
+        keys = [arrays.texts(outcome.source for outcome in outcomes), arrays.texts(outcome.id for outcome in outcomes)]
+        return self.statements.find_outcomes, keys
 
 
 def _makes_type_or_function(statement: Composed) -> bool:

@@ -11,7 +11,7 @@ from psycopg.sql import Composed
 
 from adapters.event_store.postgres_tables import LogStatements
 from adapters.postgres import arrays
-from handlers.ports import CommandOutcome, DueWork, DuplicateCommands, LogBatch, PositionConflict, PositionMove
+from handlers.ports import CommandOutcome, DueWork, LogBatch, PositionConflict, PositionMove
 from handlers.records import PartitionId
 
 T = TypeVar("T")
@@ -40,28 +40,26 @@ class BatchInsert:
     def run(self, connection: Connection[DictRow], pipeline: Pipeline) -> Sequence[int]:
         """Send everything, wait once for all answers, and give the positions of the events.
 
-        Raises :class:`PositionConflict`, :class:`DuplicateCommands`, or what the database raises, in this order of
-        precedence.
+        Raises :class:`PositionConflict`, else ``UniqueViolation``, for outcomes rather than for versions, and what the
+        database raises beyond that.
         """
-        positions, outcomes, events, _ = (
+        positions, _, events, _ = (
             [connection.execute(statement, parameters, prepare=True, binary=True) for statement, parameters in calls]
             for calls in (self._on_positions, self._on_outcomes, self._on_events, self._on_due)
         )
         try:
             pipeline.sync()
         except UniqueViolation:
-            # The version of an event is taken. What was sent before has its answer, and is judged first.
-            self._judge(positions, outcomes)
+            # An outcome or a version is there already. What was sent before has its answer, and is judged first.
+            self._judge(positions)
             raise
-        self._judge(positions, outcomes)
+        self._judge(positions)
         return [position for row in _rows(events) for position in row["positions"]]
 
-    def _judge(self, positions: Sequence[Cursor[DictRow]], outcomes: Sequence[Cursor[DictRow]]) -> None:
+    def _judge(self, positions: Sequence[Cursor[DictRow]]) -> None:
         moved = {PartitionId(row["topic"], row["epoch"], row["partition"]) for row in _rows(positions)}
         if missed := [origin for origin in self._origins if origin not in moved]:
             raise PositionConflict(missed)
-        if known := [(row["source"], row["id"]) for row in _rows(outcomes)]:
-            raise DuplicateCommands(known)
 
 
 def _rows(cursors: Sequence[Cursor[DictRow]]) -> list[DictRow]:
