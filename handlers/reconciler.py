@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import islice, product
 from uuid import UUID
+from zlib import crc32
 
 from domain.chunks import chunks
 from domain.deployment import Deployment, Lifecycle
@@ -24,18 +25,23 @@ from handlers.samples import SampleStore
 
 log = logging.getLogger(__name__)
 
+#: An operation, and the number that the scaling group falls on.
+_Lane = tuple[Operation, int]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcilerLimits:
     """Bounds of the reconciler.
 
-    ``batch_size``: most deployments handed to one run of an operation (count); ``batches``: most runs of one operation
-    at a time (count); ``dispatch_size``: most deployments looked at in one go (count); ``poll_seconds``: how often the
-    log is asked who is due, as a safety net; ``stuck_backoff``: how long to leave a deployment alone whose work changes
-    nothing.
+    ``batch_size``: most deployments handed to one run of an operation (count); ``lanes``: over how many lanes the
+    scaling groups are spread, so that a slow proxy holds up no other lane (count); ``batches``: most runs of one
+    operation at a time in one lane (count); ``dispatch_size``: most deployments looked at in one go (count);
+    ``poll_seconds``: how often the log is asked who is due, as a safety net; ``stuck_backoff``: how long to leave a
+    deployment alone whose work changes nothing.
     """
 
     batch_size: int = 100
+    lanes: int = 16
     batches: int = 4
     dispatch_size: int = 5_000
     poll_seconds: float = 30.0
@@ -73,7 +79,8 @@ class Reconciler:
         self._busy: dict[UUID, asyncio.Task[Mapping[UUID, Deployment]]] = {}
         self._news: dict[UUID, Deployment] = {}
         self._stuck: dict[UUID, int] = {}
-        self._slots = {operation: asyncio.Semaphore(limits.batches) for operation in Operation}
+        lanes = product(Operation, range(limits.lanes))
+        self._slots = {lane: asyncio.Semaphore(limits.batches) for lane in lanes}
         self._wake = asyncio.Event()
         decider.listen(self.committed)
 
@@ -157,21 +164,32 @@ class Reconciler:
         due = self._queue.take(now, self._limits.dispatch_size, skip=self._busy)
         evaluate = self._take_unevaluated()
         ids = [key for key in evaluate.union(due) if self._ownership.owns(key)]
-        states = await self._load(ids)
-        planned: dict[Operation, list[UUID]] = {}
+        planned = self._plan(due, evaluate, await self._load(ids), now)
+        for lane, some in planned.items():
+            for batch in chunks(some, self._limits.batch_size):
+                self._start(group, lane, batch)
+
+    def _plan(
+        self, due: Sequence[UUID], evaluate: set[UUID], states: Mapping[UUID, Deployment], now: datetime
+    ) -> Mapping[_Lane, Sequence[UUID]]:
+        """Say who goes in which lane. Who has other work to do is evaluated after it."""
+        planned: dict[_Lane, list[UUID]] = {}
         for key in due:
             work = next_work(states[key], self._decision_limits) if key in states else None
             if work is not None and work.due_at <= now:
-                planned.setdefault(work.operation, []).append(key)
+                planned.setdefault(self._lane(work.operation, states[key]), []).append(key)
                 if key in evaluate:
                     evaluate.remove(key)
                     self._unevaluated.add(key)
-            elif key in states and key not in self._queue:  # put again during the wait, it knows better than this state
+            elif key in states and key not in self._queue:  # put again during the load, it knows better than this state
                 self._schedule(states[key])
-        planned[Operation.CALCULATE] = [k for k in evaluate if k in states and _may_evaluate(states[k], now)]
-        for operation, some in planned.items():
-            for batch in chunks(some, self._limits.batch_size):
-                self._start(group, operation, batch)
+        for key in evaluate:
+            if key in states and _may_evaluate(states[key], now):
+                planned.setdefault(self._lane(Operation.CALCULATE, states[key]), []).append(key)
+        return planned
+
+    def _lane(self, operation: Operation, state: Deployment) -> _Lane:
+        return operation, crc32(state.resource_group.encode()) % self._limits.lanes
 
     def _take_unevaluated(self) -> set[UUID]:
         idle = (key for key in self._unevaluated if key not in self._busy)
@@ -181,15 +199,16 @@ class Reconciler:
             self._wake.set()
         return some
 
-    def _start(self, group: asyncio.TaskGroup, operation: Operation, ids: Sequence[UUID]) -> None:
-        task = group.create_task(self._run(operation, ids))
+    def _start(self, group: asyncio.TaskGroup, lane: _Lane, ids: Sequence[UUID]) -> None:
+        task = group.create_task(self._run(lane, ids))
         self._busy.update(dict.fromkeys(ids, task))
         # Not at the end of the task itself: one that is cancelled before its first step never comes to its end.
-        task.add_done_callback(partial(self._ended, operation, ids))
+        task.add_done_callback(partial(self._ended, lane[0], ids))
 
-    async def _run(self, operation: Operation, ids: Sequence[UUID]) -> Mapping[UUID, Deployment]:
-        """Do the operation, and give the deployments as they were before it."""
-        async with self._slots[operation]:
+    async def _run(self, lane: _Lane, ids: Sequence[UUID]) -> Mapping[UUID, Deployment]:
+        """Do the lane's operation, and give the deployments as they were before it."""
+        operation, _ = lane
+        async with self._slots[lane]:
             before = await self._load(ids)
             try:
                 await self._reconciliation.run(operation, list(before.values()))

@@ -11,15 +11,17 @@ _DEFINITION_LOCK = 0x72_6B_76_69_65_77
 
 
 def open_database(url: str | URL, *, busy_timeout: float = 10.0) -> Engine:
-    """Make an engine for ``url``; ``busy_timeout`` (seconds) is how long a write waits for another one on SQLite.
+    """Make an engine for ``url``; ``busy_timeout`` (seconds) is how long one waits for another to finish.
 
     Understands ``postgresql://`` (always through psycopg), ``sqlite:///FILE`` and ``sqlite://`` (in memory).
     """
     url = make_url(url)
     if url.get_backend_name() != "sqlite":
         # Rows and position are lost together if the server crashes within the next moments, and folded again then.
-        connect_args = {"options": "-c synchronous_commit=off"}
-        return create_engine(url.set(drivername="postgresql+psycopg"), connect_args=connect_args, pool_pre_ping=True)
+        options = f"-c synchronous_commit=off -c lock_timeout={round(busy_timeout * 1000)}"
+        return create_engine(
+            url.set(drivername="postgresql+psycopg"), connect_args={"options": options}, pool_pre_ping=True
+        )
     in_memory = url.database in {None, "", ":memory:"}
     # One connection for all threads, or each of them would see a memory of its own.
     pool = {"poolclass": StaticPool} if in_memory else {}

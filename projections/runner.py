@@ -31,7 +31,8 @@ class ProjectionRunner:
 
     ``batch_size`` (events) is the most that one transaction holds, ``poll_interval`` (seconds) how long an idle runner
     waits before it looks for events, and how often it looks after its tables; ``cached_rows`` (rows a table) stay in
-    memory between batches. A runner is for one task at a time; any number of runners may share a database.
+    memory between batches. A runner is for one task at a time; any number of runners may share a database, of which one
+    folds and the others stand by.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class ProjectionRunner:
         self._folds: Sequence[ViewFold] | None = None
         self._checked_at = 0.0
         self._mended_at: dict[str, int] = {}
+        self._overtaken = False
 
     @property
     def positions(self) -> dict[str, int]:
@@ -68,7 +70,11 @@ class ProjectionRunner:
         while not stop.is_set():
             wake.clear()
             await self._look_after_tables()
-            if not await self.step():
+            more = await self.step()
+            if self._overtaken:
+                # Somebody else does the work. Whoever is second leaves it to them, and looks after a while how it goes.
+                await _first_of(stop, within=self._poll_interval)
+            elif not more:
                 await _first_of(stop, wake, within=self._poll_interval)
 
     async def catch_up(self, *, until: int | None = None) -> None:
@@ -78,7 +84,7 @@ class ProjectionRunner:
 
     async def step(self, *, until: int | None = None) -> bool:
         """Fold at most one batch into each view, the most advanced first; tells whether there may be more."""
-        more = False
+        more = self._overtaken = False
         for group in _groups(await self._placed(), until):
             more = await self._advance(group) or more
         return more
@@ -129,6 +135,7 @@ class ProjectionRunner:
         except ProjectionConflict as conflict:
             _log.info("views were moved on by somebody else: %s", conflict, extra={"action": "view_conflict"})
             self._folds = None
+            self._overtaken = True
             return True
         except ViewDamaged as damage:
             await self._mend(damage, group)

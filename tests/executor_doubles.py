@@ -148,7 +148,7 @@ class RecordingSession:
 
     outcomes: dict[tuple[str, UUID], object] = field(default_factory=dict)
     requests: list[tuple[str, UUID]] = field(default_factory=list)
-    bodies: dict[UUID, Any] = field(default_factory=dict)
+    timeouts: set[float | None] = field(default_factory=set)
 
     async def request(
         self,
@@ -163,7 +163,7 @@ class RecordingSession:
         assert headers["X-BackendAI-Token"] == "token"
         endpoint_id = UUID(url.rpartition("/")[2])
         self.requests.append((method, endpoint_id))
-        self.bodies[endpoint_id] = json
+        self.timeouts.add(timeout)
         outcome = self.outcomes[method, endpoint_id]
         if isinstance(outcome, Exception):
             raise outcome

@@ -109,6 +109,19 @@ async def test_a_proxy_that_keeps_failing_is_left_alone_until_its_pause_is_over(
         assert (await world.plane.executor.check_pending_deployments(deployments)).successes == deployments
 
 
+@pytest.mark.parametrize("seconds", [0.5, 45])
+async def test_the_deadline_that_is_set_is_the_deadline_of_the_call_itself(seconds: float) -> None:
+    doubles, d1 = RecordingDoubles(), a_deployment(1)
+    executor = DeploymentExecutor(doubles.repository, doubles.session, proxy_timeout_seconds=seconds)
+    doubles.answers(TARGETS, {"sg1": PROXY})
+    doubles.answers(URLS, None)
+    doubles.creates(d1, "https://endpoint1.example.com")
+
+    assert (await executor.check_pending_deployments([d1])).successes == [d1]
+
+    assert doubles.session.timeouts == {seconds}
+
+
 async def test_more_deployments_than_may_wait_for_a_proxy_are_all_served_with_few_tasks() -> None:
     doubles = RecordingDoubles()
     executor = DeploymentExecutor(doubles.repository, doubles.session, calls_at_once=50)

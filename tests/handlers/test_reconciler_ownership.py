@@ -14,15 +14,17 @@ from domain.deployment import Deployment, Lifecycle
 from domain.limits import DecisionLimits
 from domain.operations import Operation
 from handlers.decider import Commit, CommitListener, Decider
+from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.ownership import Ownership
 from handlers.ports import DueWork, EventLog
 from handlers.reconciler import Reconciler, ReconcilerLimits
 from handlers.reconciliation import Reconciliation
 from handlers.records import PartitionId
 from handlers.samples import SampleStore
+from service.demo.reference_proxy import ReferenceProxy
 from service.demo.reference_proxy_faults import Faults
 from tests.executor_doubles import a_deployment
-from tests.executor_world import SetClock, is_ready, world_of
+from tests.executor_world import RARE_POLLS, TOKEN, SetClock, is_ready, world_of
 
 HELD = Faults(delay_seconds=3600)
 
@@ -65,8 +67,8 @@ async def test_a_revocation_before_an_operations_first_step_leaves_nothing_busy(
         reconciler = world.plane.reconciler
         start = reconciler._start
 
-        def start_and_lose(group: asyncio.TaskGroup, operation: Operation, ids: Sequence[UUID]) -> None:
-            start(group, operation, ids)
+        def start_and_lose(group: asyncio.TaskGroup, lane: tuple[Operation, int], ids: Sequence[UUID]) -> None:
+            start(group, lane, ids)
             world.lose(0)
             reconciler._give_up_lost()
 
@@ -101,6 +103,21 @@ async def test_two_workers_share_the_deployments_and_hand_them_over(tmp_path: Pa
         creates = one.watch.of(Operation.CHECK_PENDING) + other.watch.of(Operation.CHECK_PENDING)
         assert one.proxy.calls.creates == 6
         assert creates >= 2
+
+
+async def test_a_proxy_that_does_not_answer_holds_up_nobody_of_another_group(tmp_path: Path) -> None:
+    limits = replace(RARE_POLLS, batch_size=2, batches=2)
+    async with world_of(tmp_path, reconciler=True, reconciler_limits=limits) as world, ReferenceProxy(TOKEN) as silent:
+        silent.faults.set(HELD)
+        world.targets["sg2"] = ScalingGroupProxyTarget(silent.address, TOKEN)
+        for number in range(5):
+            await world.create(2 * number, resource_group="sg2")
+        await silent.calls.until(lambda calls: calls.under_way == 2)
+
+        answered = await world.create(100)
+
+        assert is_ready(await world.until(answered, is_ready))
+        assert silent.calls.under_way == 2
 
 
 async def test_commands_that_pour_in_never_start_a_second_operation(tmp_path: Path) -> None:
@@ -159,8 +176,9 @@ class Stage:
 
     async def load(self, ids: Collection[UUID]) -> Mapping[UUID, Deployment]:
         found = {key: self.deployments[key] for key in ids}
-        self.loading.set()
-        await self.may_load.wait()
+        if found:
+            self.loading.set()
+            await self.may_load.wait()
         return found
 
     async def due_work(self, **_: object) -> Sequence[DueWork]:
