@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, func, make_url, select
 
+from projections.sqlite_file import remember_files
+
 #: Whoever makes or replaces tables of views holds this advisory lock of PostgreSQL.
 _DEFINITION_LOCK = 0x72_6B_76_69_65_77
 
@@ -28,14 +30,28 @@ def open_database(url: str | URL, *, busy_timeout: float = 10.0) -> Engine:
     engine = create_engine(url, connect_args={"timeout": busy_timeout, "check_same_thread": False}, **pool)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_on_sqlite)
+    remember_files(engine)
     return engine
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # sqlite3 would begin transactions only before INSERT and the like, so that what was read is not part of them.
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        # SQLite opens the files beside the database only when something is read.
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        # Nobody else would, and a file that is damaged is to be let go.
+        connection.close()
+        raise
+    except UnicodeDecodeError as error:
+        # An error that quotes a damaged schema, which Python fails to put into words.
+        connection.close()
+        damage = sqlite3.DatabaseError("malformed database schema")
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage from error
 
 
 def _begin_on_sqlite(connection: Connection) -> None:

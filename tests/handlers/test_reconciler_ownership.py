@@ -150,6 +150,7 @@ class Stage:
         self.may_load = asyncio.Event()
         self.may_load.set()
         self.may_end = asyncio.Event()
+        self.has_begun = asyncio.Event()
         self.under_way = self.most_under_way = self.most_tasks = self.largest = 0
         self.done: list[UUID] = []
         self.all_done = asyncio.Event()
@@ -166,6 +167,11 @@ class Stage:
             limits=ReconcilerLimits(batch_size=100, batches=4),
         )
 
+    slow_retry_seconds = 600.0
+
+    def has_proxy_again(self, _operation: Operation, _deployment: Deployment) -> bool:
+        return False
+
     def listen(self, listener: CommitListener) -> None:
         self.listeners.append(listener)
 
@@ -181,11 +187,15 @@ class Stage:
             await self.may_load.wait()
         return found
 
+    def forget_older(self, versions: Mapping[UUID, int]) -> None:
+        """Everything here is as new as it gets."""
+
     async def due_work(self, **_: object) -> Sequence[DueWork]:
         now = SetClock.now
         return [DueWork(deployment_id=key, hash=0, due_at=now, version=1) for key in self.deployments]
 
     async def run(self, _operation: Operation, deployments: Sequence[Deployment]) -> None:
+        self.has_begun.set()
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         self.largest = max(self.largest, len(deployments))
@@ -197,6 +207,21 @@ class Stage:
         self.commit(*ended)
         if len(self.done) >= len(self.deployments):
             self.all_done.set()
+
+
+async def test_who_drains_lets_operations_end_and_begins_no_others() -> None:
+    stage = Stage(3)
+    life = asyncio.create_task(stage.reconciler.run())
+    await stage.has_begun.wait()
+
+    draining = asyncio.create_task(stage.reconciler.drain(60))
+    stage.commit(replace(a_deployment(9), created_at=SetClock.now))
+    stage.may_end.set()
+    await draining
+
+    assert len(stage.done) == 3
+    assert stage.under_way == 0
+    life.cancel()
 
 
 async def test_ten_thousand_due_deployments_are_handed_over_in_few_bounded_batches() -> None:
