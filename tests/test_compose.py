@@ -62,7 +62,9 @@ def test_every_dependency_waits_until_it_is_ready_or_done(services: dict[str, di
 
 def test_what_must_survive_a_restart_is_on_named_volumes(compose: dict[str, Any]) -> None:
     mounted = {
-        volume.split(":")[0] for name in ("kafka", "postgres") for volume in compose["services"][name]["volumes"]
+        volume.split(":")[0]
+        for name in ("kafka", "postgres", "worker")
+        for volume in compose["services"][name]["volumes"]
     }
 
     assert mounted == set(compose["volumes"])

@@ -145,7 +145,7 @@ async def test_a_damaged_database_is_set_aside_at_the_start(
 async def test_a_file_that_is_overwritten_under_a_running_runner_is_set_aside(
     sqlite_engine: Engine, history: History, tmp_path: Path
 ) -> None:
-    """It is noticed also while nothing happens and all pages are in memory."""
+    """It is noticed also while nothing happens."""
     log = MemoryLog(history.log)
     await ProjectionRunner(sqlite_engine, VIEWS, log).catch_up()
     sqlite_engine.dispose()
