@@ -109,7 +109,7 @@ def _endpoint_registered(given: Circumstances) -> _Answer:
     if given.endpoint_unsure:
         return ConditionStatus.UNKNOWN, "AnswerOutstanding", "a create call to the app proxy may still take effect"
     if given.lifecycle.is_ending:
-        return ConditionStatus.FALSE, "Unregistered", "the app proxy holds no endpoint any more"
+        return ConditionStatus.FALSE, "Unregistered", "no endpoint at the app proxy is known of any more"
     if not given.has_revision:
         return ConditionStatus.FALSE, "NoTargetRevision", "nothing was said yet about what the deployment runs"
     if given.registration_failure is not None:

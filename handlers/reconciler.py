@@ -6,14 +6,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import islice, product
 from uuid import UUID
+from zlib import crc32
 
 from domain.chunks import chunks
 from domain.deployment import Deployment, Lifecycle
 from domain.limits import DecisionLimits
 from domain.operations import Operation
-from domain.work import next_work
+from domain.work import Work, next_work
 from handlers.backoff import Backoff
 from handlers.decider import Commit, Decider
 from handlers.due_queue import DueQueue
@@ -24,18 +25,23 @@ from handlers.samples import SampleStore
 
 log = logging.getLogger(__name__)
 
+#: An operation, and the number that the scaling group falls on.
+_Lane = tuple[Operation, int]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcilerLimits:
     """Bounds of the reconciler.
 
-    ``batch_size``: most deployments handed to one run of an operation (count); ``batches``: most runs of one operation
-    at a time (count); ``dispatch_size``: most deployments looked at in one go (count); ``poll_seconds``: how often the
-    log is asked who is due, as a safety net; ``stuck_backoff``: how long to leave a deployment alone whose work changes
-    nothing.
+    ``batch_size``: most deployments handed to one run of an operation (count); ``lanes``: over how many lanes the
+    scaling groups are spread, so that a slow proxy holds up no other lane (count); ``batches``: most runs of one
+    operation at a time in one lane (count); ``dispatch_size``: most deployments looked at in one go (count);
+    ``poll_seconds``: how often the log is asked who is due, as a safety net; ``stuck_backoff``: how long to leave a
+    deployment alone whose work changes nothing.
     """
 
     batch_size: int = 100
+    lanes: int = 16
     batches: int = 4
     dispatch_size: int = 5_000
     poll_seconds: float = 30.0
@@ -73,8 +79,10 @@ class Reconciler:
         self._busy: dict[UUID, asyncio.Task[Mapping[UUID, Deployment]]] = {}
         self._news: dict[UUID, Deployment] = {}
         self._stuck: dict[UUID, int] = {}
-        self._slots = {operation: asyncio.Semaphore(limits.batches) for operation in Operation}
+        lanes = product(Operation, range(limits.lanes))
+        self._slots = {lane: asyncio.Semaphore(limits.batches) for lane in lanes}
         self._wake = asyncio.Event()
+        self._is_draining = False
         decider.listen(self.committed)
 
     def committed(self, commit: Commit) -> None:
@@ -92,24 +100,31 @@ class Reconciler:
                 self._unevaluated.add(record.report.deployment_id)
         self._wake.set()
 
+    async def drain(self, seconds: float) -> None:
+        """Begin nothing more, and wait at most ``seconds`` for the operations under way and their results."""
+        self._is_draining = True
+        if self._busy:
+            await asyncio.wait(set(self._busy.values()), timeout=seconds)
+
     async def run(self) -> None:
         """Reconcile until cancelled; then operations under way are cancelled too."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_ownership())
             while True:
                 self._wake.clear()
-                await self._dispatch(group)
+                if not self._is_draining:
+                    await self._dispatch(group)
                 await self._sleep()
 
     async def _follow_ownership(self) -> None:
         """Ask the log who is due soon: whenever partitions come or go, and every now and then."""
-        failures = 0
+        failures, is_new_owner = 0, True
         while True:
             self._ownership.changed.clear()
             delay = self._limits.poll_seconds
             try:
-                await self._look_up_due()
-                failures = 0
+                await self._look_up_due(is_new_owner=is_new_owner)
+                failures, is_new_owner = 0, False
             except LogUnavailable as error:
                 failures += 1
                 delay = min(delay, self._limits.stuck_backoff.delay(failures, 0.0))
@@ -118,17 +133,23 @@ class Reconciler:
                 async with asyncio.timeout(delay):
                     await self._ownership.changed.wait()
                 self._give_up_lost()
+                is_new_owner = True
             except TimeoutError:
                 continue
 
-    async def _look_up_due(self) -> None:
-        ownership = self._ownership
-        until = self._clock() + timedelta(seconds=2 * self._limits.poll_seconds)
+    async def _look_up_due(self, *, is_new_owner: bool = False) -> None:
+        """Queue who is due until the look after next. Who is new here looks at those too that wait for settings."""
+        ownership, now = self._ownership, self._clock()
+        ahead = max(2 * self._limits.poll_seconds, self._reconciliation.slow_retry_seconds if is_new_owner else 0.0)
+        until = now + timedelta(seconds=ahead)
         due = await self._log.due_work(partitions=ownership.partitions, of=ownership.count, until=until)
+        # A record in a foreign partition is handled by somebody else: what is in memory here does not know of it.
+        self._decider.forget_older({work.deployment_id: work.version for work in due})
         for work in due:
             known = work.deployment_id in self._busy or work.deployment_id in self._stuck
             if work.due_at is not None and not known:
-                self._queue.bring_forward(work.deployment_id, work.due_at)
+                due_at = min(work.due_at, now) if is_new_owner else work.due_at
+                self._queue.bring_forward(work.deployment_id, due_at)
         self._wake.set()
 
     def _give_up_lost(self) -> None:
@@ -157,21 +178,32 @@ class Reconciler:
         due = self._queue.take(now, self._limits.dispatch_size, skip=self._busy)
         evaluate = self._take_unevaluated()
         ids = [key for key in evaluate.union(due) if self._ownership.owns(key)]
-        states = await self._load(ids)
-        planned: dict[Operation, list[UUID]] = {}
+        planned = self._plan(due, evaluate, await self._load(ids), now)
+        for lane, some in planned.items():
+            for batch in chunks(some, self._limits.batch_size):
+                self._start(group, lane, batch)
+
+    def _plan(
+        self, due: Sequence[UUID], evaluate: set[UUID], states: Mapping[UUID, Deployment], now: datetime
+    ) -> Mapping[_Lane, Sequence[UUID]]:
+        """Say who goes in which lane. Who has other work to do is evaluated after it."""
+        planned: dict[_Lane, list[UUID]] = {}
         for key in due:
-            work = next_work(states[key], self._decision_limits) if key in states else None
+            work = self._work(states[key]) if key in states else None
             if work is not None and work.due_at <= now:
-                planned.setdefault(work.operation, []).append(key)
+                planned.setdefault(self._lane(work.operation, states[key]), []).append(key)
                 if key in evaluate:
                     evaluate.remove(key)
                     self._unevaluated.add(key)
-            elif key in states and key not in self._queue:  # put again during the wait, it knows better than this state
+            elif key in states and key not in self._queue:  # put again during the load, it knows better than this state
                 self._schedule(states[key])
-        planned[Operation.CALCULATE] = [k for k in evaluate if k in states and _may_evaluate(states[k], now)]
-        for operation, some in planned.items():
-            for batch in chunks(some, self._limits.batch_size):
-                self._start(group, operation, batch)
+        for key in evaluate:
+            if key in states and _may_evaluate(states[key], now):
+                planned.setdefault(self._lane(Operation.CALCULATE, states[key]), []).append(key)
+        return planned
+
+    def _lane(self, operation: Operation, state: Deployment) -> _Lane:
+        return operation, crc32(state.resource_group.encode()) % self._limits.lanes
 
     def _take_unevaluated(self) -> set[UUID]:
         idle = (key for key in self._unevaluated if key not in self._busy)
@@ -181,15 +213,16 @@ class Reconciler:
             self._wake.set()
         return some
 
-    def _start(self, group: asyncio.TaskGroup, operation: Operation, ids: Sequence[UUID]) -> None:
-        task = group.create_task(self._run(operation, ids))
+    def _start(self, group: asyncio.TaskGroup, lane: _Lane, ids: Sequence[UUID]) -> None:
+        task = group.create_task(self._run(lane, ids))
         self._busy.update(dict.fromkeys(ids, task))
         # Not at the end of the task itself: one that is cancelled before its first step never comes to its end.
-        task.add_done_callback(partial(self._ended, operation, ids))
+        task.add_done_callback(partial(self._ended, lane[0], ids))
 
-    async def _run(self, operation: Operation, ids: Sequence[UUID]) -> Mapping[UUID, Deployment]:
-        """Do the operation, and give the deployments as they were before it."""
-        async with self._slots[operation]:
+    async def _run(self, lane: _Lane, ids: Sequence[UUID]) -> Mapping[UUID, Deployment]:
+        """Do the lane's operation, and give the deployments as they were before it."""
+        operation, _ = lane
+        async with self._slots[lane]:
             before = await self._load(ids)
             try:
                 await self._reconciliation.run(operation, list(before.values()))
@@ -223,7 +256,7 @@ class Reconciler:
 
     def _look_again(self, operation: Operation, before: Deployment, state: Deployment) -> None:
         """Schedule what comes next. Work that changed nothing is not repeated at once: what keeps it back may pass."""
-        work = next_work(state, self._decision_limits)
+        work = self._work(state)
         now = self._clock()
         if work is None or work.due_at > now or state.version > before.version:
             self._stuck.pop(state.id, None)
@@ -235,8 +268,15 @@ class Reconciler:
         elif state.id not in self._queue:
             self._schedule(state)
 
-    def _schedule(self, state: Deployment) -> None:
+    def _work(self, state: Deployment) -> Work | None:
+        """What is next for the deployment; without delay if it waited only for a proxy that the settings name now."""
         work = next_work(state, self._decision_limits)
+        if work is not None and self._reconciliation.has_proxy_again(work.operation, state):
+            return Work(state.created_at, work.operation)
+        return work
+
+    def _schedule(self, state: Deployment) -> None:
+        work = self._work(state)
         self._queue.put(state.id, work.due_at if work else None)
 
 

@@ -114,8 +114,8 @@ def deployment_ids(items: Sequence[Item]) -> set[UUID]:
 
 def rejection_streams(items: Sequence[Item]) -> set[UUID]:
     """The streams that refusals of the items would go to."""
-    origins = {item.record.origin for item in items if isinstance(item, RecordItem)}
-    return {rejection_stream(o.topic, o.epoch, o.partition) for o in origins}
+    origins = {id(item.record.origin): item.record.origin for item in items if isinstance(item, RecordItem)}
+    return {rejection_stream(o.topic, o.epoch, o.partition) for o in origins.values()}
 
 
 def in_line(batch: Sequence[Submission]) -> tuple[list[Submission], list[Submission]]:

@@ -113,7 +113,6 @@ def promote(engine: Engine, placement: Placement) -> Placement:
         others = and_(VIEW_POSITIONS.c.view == view.name, VIEW_POSITIONS.c.version < view.version)
         for names in connection.scalars(select(VIEW_POSITIONS.c.tables).where(others, VIEW_POSITIONS.c.live)).all():
             _drop_tables(connection, names.split())
-        _drop_tables(connection, _names(view.tables))
         connection.execute(delete(VIEW_POSITIONS).where(others))
         for table in view.tables:
             quoted = connection.dialect.identifier_preparer.quote

@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError
 
 from domain.recorded import LoggedEvent
 from projections import placement
 from projections.errors import ProjectionConflict, ViewDamaged
 from projections.folding import ViewFold, apply_batch
+from projections.sqlite_file import reopen_if_replaced, set_aside_if_damaged
 from projections.threads import in_thread
 from projections.view import View
 
@@ -31,7 +32,8 @@ class ProjectionRunner:
 
     ``batch_size`` (events) is the most that one transaction holds, ``poll_interval`` (seconds) how long an idle runner
     waits before it looks for events, and how often it looks after its tables; ``cached_rows`` (rows a table) stay in
-    memory between batches. A runner is for one task at a time; any number of runners may share a database.
+    memory between batches. A runner is for one task at a time; any number of runners may share a database, of which one
+    folds and the others stand by.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class ProjectionRunner:
         self._folds: Sequence[ViewFold] | None = None
         self._checked_at = 0.0
         self._mended_at: dict[str, int] = {}
+        self._overtaken = False
 
     @property
     def positions(self) -> dict[str, int]:
@@ -63,12 +66,24 @@ class ProjectionRunner:
         """Fold until ``stop`` is set. Whoever appends to the log sets ``wake``, which is for this runner alone.
 
         Raises what the log and the database raise: an event that is not understood halts the views instead of being
-        left out. Called again, it goes on where it stopped.
+        left out. Called again, it goes on where it stopped. A file of SQLite that is gone or damaged is made anew.
         """
         while not stop.is_set():
             wake.clear()
-            await self._look_after_tables()
-            if not await self.step():
+            try:
+                await self._look_after_tables()
+                more = await self.step()
+            except DatabaseError as error:
+                if not await in_thread(set_aside_if_damaged, self._engine, error):
+                    raise
+                self._folds = None
+                # A disk that damages each new file too keeps this going, but must not keep the machine busy.
+                await _first_of(stop, within=self._poll_interval)
+                continue
+            if self._overtaken:
+                # Somebody else does the work. Whoever is second leaves it to them, and looks after a while how it goes.
+                await _first_of(stop, within=self._poll_interval)
+            elif not more:
                 await _first_of(stop, wake, within=self._poll_interval)
 
     async def catch_up(self, *, until: int | None = None) -> None:
@@ -78,7 +93,7 @@ class ProjectionRunner:
 
     async def step(self, *, until: int | None = None) -> bool:
         """Fold at most one batch into each view, the most advanced first; tells whether there may be more."""
-        more = False
+        more = self._overtaken = False
         for group in _groups(await self._placed(), until):
             more = await self._advance(group) or more
         return more
@@ -129,6 +144,7 @@ class ProjectionRunner:
         except ProjectionConflict as conflict:
             _log.info("views were moved on by somebody else: %s", conflict, extra={"action": "view_conflict"})
             self._folds = None
+            self._overtaken = True
             return True
         except ViewDamaged as damage:
             await self._mend(damage, group)
@@ -166,6 +182,9 @@ class ProjectionRunner:
             await self._is_intact()
 
     async def _is_intact(self) -> bool:
+        if await in_thread(reopen_if_replaced, self._engine):
+            self._folds = None
+            return False
         placed = [fold.placement for fold in await self._placed()]
         if await in_thread(placement.intact, self._engine, placed):
             return True

@@ -14,7 +14,7 @@ from adapters.postgres.notifications import Notifications
 from adapters.postgres.roles import Roles, grant_on_log, grant_on_views
 from adapters.postgres.schemas import prepare_schema
 from adapters.postgres.singleton import Singleton
-from projections.database import SESSION, open_database
+from projections.database import open_database, session_settings
 from service.settings import DatabaseSettings
 
 
@@ -76,7 +76,7 @@ class PostgresStores:
         return self._open_views(default_transaction_read_only="on")
 
     def _open_views(self, **session: str) -> Engine:
-        session = {**SESSION, "search_path": self._settings.views_schema, **session}
+        session = {**session_settings(), "search_path": self._settings.views_schema, **session}
         return open_database("postgresql://", parameters=self.views_address.parameters(session))
 
     async def hear_of_appends(self, heard: Callable[[], None]) -> None:

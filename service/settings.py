@@ -4,6 +4,7 @@
 a broker's address an embedded broker is used, without a database SQLite files in the data folder.
 """
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -147,10 +148,20 @@ class SettingsInvalid(RoutekeeperError):
 
 def load_settings() -> Settings:
     """Read the settings from the environment. Raises :class:`SettingsInvalid`."""
+    if unknown := sorted(name for name in os.environ if _is_unknown(name)):
+        raise SettingsInvalid("\n".join(f"{name}: there is no such setting" for name in unknown))
     try:
         return Settings()
     except ValidationError as error:
         raise SettingsInvalid("\n".join(_complaints(error))) from None
+
+
+def _is_unknown(variable: str) -> bool:
+    """Whether a variable looks like a setting and is none; what comes after ``__`` is checked with its group."""
+    prefix = Settings.model_config["env_prefix"]
+    name = variable.upper().removeprefix(prefix).split("__", 1)[0].lower()
+    # What is set for tests is none of ours.
+    return variable.upper().startswith(prefix) and not name.startswith("test_") and name not in Settings.model_fields
 
 
 def _complaints(error: ValidationError) -> list[str]:

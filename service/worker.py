@@ -14,7 +14,8 @@ from adapters.app_proxy import HttpxClientPool
 from adapters.kafka.consumer import RecordConsumer
 from adapters.kafka.producer import DeadLetterProducer
 from adapters.kafka.publisher import EventPublisher
-from adapters.kafka.topics import check_copartitioning, ensure_topics
+from adapters.kafka.stoppable import unless_stopped
+from adapters.kafka.topics import Topics, check_copartitioning, ensure_topics
 from domain.errors import RoutekeeperError
 from handlers.backoff import Backoff
 from handlers.decider import Commit
@@ -75,10 +76,12 @@ class Worker:
             published = group.create_task(self._follow("publisher", self.publisher.run, followers_stop, publisher_wake))
             listening = group.create_task(self.stores.hear_of_appends(wake), name="listening")
             await self.consumer.run(stop)
+            grace = self.settings.stop_grace_seconds
+            await self.plane.reconciler.drain(grace)
             reconciler.cancel()
             await asyncio.wait([reconciler])
             followers_stop.set()
-            _, late = await asyncio.wait([views, published], timeout=self.settings.stop_grace_seconds)
+            _, late = await asyncio.wait([views, published], timeout=grace)
             for task in (decider, listening, *late):
                 task.cancel()
 
@@ -92,15 +95,12 @@ class Worker:
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings, kafka: KafkaAccess) -> AsyncIterator[Worker]:
-    """Open everything that a worker needs, and close it at the end.
+async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -> AsyncIterator[Worker]:
+    """Open everything that a worker needs, and close it at the end; ``partitions`` (count) of the commands topic.
 
-    Raises :class:`~domain.errors.RoutekeeperError` where the settings, the topics or the log cannot be used.
+    Raises :class:`~domain.errors.RoutekeeperError` where the settings or the log cannot be used.
     """
     topics = settings.kafka.topics
-    for created in await ensure_topics(kafka.connection, topics):
-        log.info("Created topic %s", created)
-    partitions = await check_copartitioning(kafka.connection, topics)
     async with AsyncExitStack() as stack:
         stores = stores_of(settings)
         event_log = stores.open_log()
@@ -131,6 +131,7 @@ async def open_worker(settings: Settings, kafka: KafkaAccess) -> AsyncIterator[W
                 epoch=kafka.epoch,
                 batch_size=settings.publisher.batch_size,
                 poll_seconds=settings.publisher.poll_seconds,
+                is_leader=lambda: 0 in plane.ownership.partitions,
             ),
             runner=ProjectionRunner(
                 engine,
@@ -161,10 +162,22 @@ async def work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with kafka_or_embedded(settings) as kafka, open_worker(settings, kafka) as worker:
-        log.info("Worker is up: Kafka at %s, log at %s", kafka.connection.bootstrap_servers, worker.stores.log_place)
-        await worker.run(stop)
+    async with kafka_or_embedded(settings) as kafka:
+        # A broker may take long to answer; whoever asks to stop does not wait for that.
+        partitions = await unless_stopped(stop, _prepare_topics(kafka, settings.kafka.topics))
+        if partitions is not None:
+            async with open_worker(settings, kafka, partitions) as worker:
+                where = worker.stores.log_place
+                log.info("Worker is up: Kafka at %s, log at %s", kafka.connection.bootstrap_servers, where)
+                await worker.run(stop)
     log.info("Worker stopped")
+
+
+async def _prepare_topics(kafka: KafkaAccess, topics: Topics) -> int:
+    """Make the topics that are missing, and give the number of partitions of the commands topic."""
+    for created in await ensure_topics(kafka.connection, topics):
+        log.info("Created topic %s", created)
+    return await check_copartitioning(kafka.connection, topics)
 
 
 def run(settings: Settings) -> int:

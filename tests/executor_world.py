@@ -280,10 +280,12 @@ async def world_of(
     folder: Path,
     *,
     reconciler: bool = False,
+    reconciler_limits: ReconcilerLimits = RARE_POLLS,
     **settings: Any,  # noqa: ANN401 - whatever the settings take
 ) -> AsyncIterator[World]:
     """Make a world whose group ``sg1`` has a proxy; ``settings`` as :class:`Settings` takes them."""
-    world = World(folder, Settings(**{"retry": EXACT_RETRY, "reconciler": RARE_POLLS, **settings}))
+    defaults: dict[str, Any] = {"retry": EXACT_RETRY, "reconciler": reconciler_limits}
+    world = World(folder, Settings(**{**defaults, **settings}))
     async with world.proxy:
         world.targets["sg1"] = ScalingGroupProxyTarget(world.proxy.address, TOKEN)
         await world.start(reconciler=reconciler)

@@ -46,7 +46,7 @@ _DONE = "DELETE FROM due_work WHERE deployment_id=? AND version<=?"
 _COMMIT = f"""INSERT INTO commits SELECT ?, MAX({_CLOCK},
               COALESCE((SELECT committed_at FROM commits ORDER BY position DESC LIMIT 1), 0))"""  # noqa: S608 - constants
 
-#: Rows to a statement: many rows at once cost a third of what they cost one by one, which is why executemany is no help.
+#: Rows to a statement (count): so many at once cost a third of what they cost one by one, also by ``executemany``.
 _ROWS_PER_STATEMENT = 50
 
 
@@ -129,8 +129,9 @@ class SQLiteLogRecorder(SQLiteProcessRecorder):
         for some in chunks([(o.source, o.id, o.outcome) for o in outcomes], _ROWS_PER_STATEMENT):
             _insert(c, _OUTCOMES, f"(?,?,?,{_CLOCK})", some)
             new.update((row["source"], row["id"]) for row in c.fetchall())
-        if len(new) != len(outcomes):
-            raise DuplicateCommands({(outcome.source, outcome.id) for outcome in outcomes} - new)
+        known = {(outcome.source, outcome.id) for outcome in outcomes} - new
+        if known:
+            raise DuplicateCommands(known)
 
     def _set_due(self, c: SQLiteCursor, due: Sequence[DueWork]) -> None:
         rows = [(d.deployment_id.hex, d.hash, _microseconds(d.due_at), d.version) for d in due if d.due_at]

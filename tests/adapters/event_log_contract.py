@@ -75,6 +75,21 @@ class AppendContract(LogFixtures):
         assert positions == sorted(set(positions))
         assert len(positions) == 5
 
+    async def test_a_large_batch_is_one_batch(self, store: LogStore, log: RecorderEventLog) -> None:
+        """Each event has the position that it is told to have, however many are written at once."""
+        streams = [events(7) for _ in range(45)]
+        mixed = [stream[number] for number in range(7) for stream in streams]
+        work = [due(stream[0].stream_id, 7) for stream in streams]
+        outcomes = [outcome(str(number)) for number in range(201)]
+        await log.append(LogBatch(events=events(1)))
+
+        positions = await log.append(LogBatch(events=mixed, outcomes=outcomes, due=work))
+
+        read = await log.read(after=1, limit=1000)
+        assert [(logged.position, logged.recorded) for logged in read] == list(zip(positions, mixed, strict=True))
+        assert len(store.outcomes()) == 201
+        assert set(await due_ids(log)) == {stream[0].stream_id for stream in streams}
+
     @pytest.mark.parametrize("reason", ["position", "outcome", "version", "size"])
     async def test_a_batch_that_is_refused_leaves_nothing(self, store: LogStore, reason: str) -> None:
         log = store.open(max_event_bytes=1000)
@@ -196,6 +211,15 @@ class OutcomeContract(LogFixtures):
         assert isinstance(refusal, DuplicateCommands)
         assert refusal.keys == {("console", "two"), ("other", "three")}
         assert ("console", "new") not in store.outcomes()
+
+    async def test_duplicates_are_found_in_a_large_batch_too(self, log: RecorderEventLog) -> None:
+        known = {str(number) for number in (0, 49, 50, 120, 299)}
+        await log.append(LogBatch(outcomes=[outcome(number) for number in known]))
+
+        refusal = await error_of(log.append(LogBatch(outcomes=[outcome(str(number)) for number in range(300)])))
+
+        assert isinstance(refusal, DuplicateCommands)
+        assert refusal.keys == {("console", number) for number in known}
 
     async def test_a_moved_position_is_told_before_duplicates_and_these_before_a_version_that_is_taken(
         self, log: RecorderEventLog

@@ -170,7 +170,7 @@ def test_a_refusal_names_the_field_and_the_value(value: bytes | None, code: str,
         (str(ID).upper().encode(), "wrong-key"),
         (ID.hex.encode(), "wrong-key"),
         (ID.bytes, "wrong-key"),
-        (str(uuid4()).encode(), "wrong-key"),
+        (b"00000000-0000-4000-8000-00000000000f", "wrong-key"),
     ],
 )
 def test_the_key_is_the_deployment_id_in_canonical_form(key: bytes | None, code: str) -> None:

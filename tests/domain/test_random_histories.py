@@ -4,7 +4,6 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from domain import commands as c
 from domain.routes import RouteStatus
-from tests.domain.histories import CREATE, REVISION
 from tests.domain.random_commands import CREATIONS, DESTRUCTIONS, EXTERNAL, OUT_OF_DATE, sent_at
 from tests.domain.unreliable_world import UnreliableWorld
 
@@ -46,20 +45,5 @@ class AnyHistory(UnreliableWorld):
         self.world.obey()
 
 
-class AnyEndpoint(UnreliableWorld):
-    """Creates and deletes only, so that few steps reach far: no endpoint is left behind by a destroyed deployment."""
-
-    @initialize()
-    def create(self) -> None:
-        self.world.ask(CREATE.model_copy(update={"target_revision": REVISION, "replica_count": 0}))
-
-    @precondition(lambda self: self.world.deployment.endpoint.may_exist)
-    @rule(command=DESTRUCTIONS)
-    def somebody_destroys(self, command: c.DestroyDeployment) -> None:
-        self.world.offer(command)
-
-
 TestAnyHistory = AnyHistory.TestCase
 TestAnyHistory.settings = settings(max_examples=120, stateful_step_count=40)
-TestAnyEndpoint = AnyEndpoint.TestCase
-TestAnyEndpoint.settings = settings(max_examples=200, stateful_step_count=15)

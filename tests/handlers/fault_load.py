@@ -27,6 +27,20 @@ REVISION: Final = Revision(revision_id=UUID(int=7), image="image:1", model="llam
 _OTHER_KEY: Final = str(UUID(int=0xBAD)).encode()
 
 
+def create(deployment_id: UUID, replicas: int, revision: Revision | None = REVISION) -> c.CreateDeployment:
+    """Begin a deployment that the proxy can serve."""
+    return c.CreateDeployment(
+        deployment_id=deployment_id,
+        name=f"d{deployment_id.int}",
+        resource_group="sg1",
+        domain="default",
+        project=UUID(int=2),
+        owner=UUID(int=3),
+        replica_count=replicas,
+        target_revision=revision,
+    )
+
+
 @dataclass
 class Load:
     """Sends records and remembers what was sent: ``commands`` by id, and the ``poison``."""
@@ -43,7 +57,8 @@ class Load:
         """Lead one deployment through a random life within so many seconds."""
         random = self.plan.random
         deployment_id = UUID(int=1000 + number)
-        steps = [self._create(deployment_id, with_revision=random.random() < 0.7)]
+        revision = REVISION if random.random() < 0.7 else None
+        steps: list[c.ExternalCommand] = [create(deployment_id, random.randint(0, 4), revision)]
         steps += [self._step(deployment_id) for _ in range(random.randint(2, 6))]
         steps.insert(random.randint(1, len(steps)), c.SetTargetRevision(deployment_id=deployment_id, revision=REVISION))
         if random.random() < 0.5:
@@ -55,35 +70,24 @@ class Load:
             if self.plan.strikes("poison"):
                 self._send_poison(deployment_id)
 
-    def send(self, command: c.ExternalCommand) -> None:
-        """Send a command, perhaps more than once, perhaps elsewhere."""
+    def send(self, command: c.ExternalCommand, *, shift: int = 0) -> None:
+        """Send a command, perhaps more than once, perhaps elsewhere; by ``shift`` so many partitions further."""
         number = str(next(self._numbers))
         is_report = isinstance(command, c.ReportRoutes)
         if not is_report:
             self.commands[number] = command
         topic = self.topics.routes if is_report else self.topics.commands
         record = encode_command(command, source="console", id=number, actor="operator", time=self.clock())
-        self._produce(topic, command.deployment_id, record.key, record.value)
+        place = command.deployment_id.int + shift
+        self._produce(topic, place, record.key, record.value)
         while self.plan.strikes("resend"):
-            self._produce(topic, command.deployment_id, record.key, record.value)
+            self._produce(topic, place, record.key, record.value)
 
-    def _produce(self, topic: str, deployment_id: UUID, key: bytes, value: bytes) -> ReceivedRecord:
-        place = deployment_id.int + self.plan.strikes("foreign")
+    def _produce(self, topic: str, place: int, key: bytes, value: bytes) -> ReceivedRecord:
+        place += self.plan.strikes("foreign")
         origin = PartitionId(topic, "1", place % PARTITIONS)
         gap = self.plan.random.choice((0, 0, 0, 1, 9))
         return self.kafka.produce(origin, key, value, self.clock(), gap=gap)
-
-    def _create(self, deployment_id: UUID, *, with_revision: bool) -> c.ExternalCommand:
-        return c.CreateDeployment(
-            deployment_id=deployment_id,
-            name=f"d{deployment_id.int}",
-            resource_group="sg1",
-            domain="default",
-            project=UUID(int=2),
-            owner=UUID(int=3),
-            replica_count=self.plan.random.randint(0, 4),
-            target_revision=REVISION if with_revision else None,
-        )
 
     def _step(self, deployment_id: UUID) -> c.ExternalCommand:
         random = self.plan.random
@@ -121,7 +125,7 @@ class Load:
                 (good.key, b'{"_type_":"os:system","_data_":"true"}'),
             ]
         )
-        self.poison.append(self._produce(self.topics.commands, deployment_id, key, value))
+        self.poison.append(self._produce(self.topics.commands, deployment_id.int, key, value))
 
     def report(self, state: Deployment) -> bool:
         """Be the runtime: start routes, now and then in vain, and stop them. Tells whether anything was said."""

@@ -1,7 +1,7 @@
 """Simulates workers, people, a runtime, Kafka and a proxy, first under faults and then in calm, until all is done."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -21,7 +21,8 @@ from tests.handlers.fault_worker import PARTITIONS, SimulatedWorker, Surrounding
 
 _BEGINNING: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _STORMY_SECONDS: Final = 60.0
-_LONGEST_CALM_SECONDS: Final = 4 * 3600.0
+_LONGEST_CALM_SECONDS: Final = 20 * 60.0
+_AFTER_CLOCK_JUMPS_SECONDS: Final = 4 * 3600.0
 _RUNTIME_SECONDS: Final = 2.0
 _DEPLOYMENTS: Final = 3
 _SETTINGS: Final = Settings(kafka=KafkaSettings(records=RecordLimits(max_bytes=MAX_RECORD_BYTES)))
@@ -53,12 +54,15 @@ class World:
         skew = timedelta() if place is None else self._skew[place]
         return _BEGINNING + timedelta(seconds=self._loop.time()) + skew
 
-    async def run(self) -> None:
-        """Let the storm pass and wait until everything that was to be done is done."""
+    async def run(self, scenario: Callable[["World"], Awaitable[None]] | None = None) -> None:
+        """Let the storm pass, or a scenario, and wait until everything that was to be done is done."""
         lives = [asyncio.create_task(self._keep_alive(place)) for place in range(PARTITIONS)]
         runtime = asyncio.create_task(self._runtime())
         await asyncio.sleep(0)
-        await asyncio.gather(*(self.load.script(n, _STORMY_SECONDS) for n in range(_DEPLOYMENTS)), self._storm())
+        if scenario is not None:
+            await scenario(self)
+        else:
+            await asyncio.gather(*(self.load.script(n, _STORMY_SECONDS) for n in range(_DEPLOYMENTS)), self._storm())
         self._calm()
         quiet = asyncio.create_task(self._until_quiet())
         await asyncio.wait([quiet, runtime, *lives], return_when=asyncio.FIRST_COMPLETED)
@@ -191,9 +195,10 @@ class World:
         return new
 
     async def _until_quiet(self) -> None:
-        deadline = self._loop.time() + _LONGEST_CALM_SECONDS
+        longest = _AFTER_CLOCK_JUMPS_SECONDS if self.plan.faults.clock_jumps else _LONGEST_CALM_SECONDS
+        deadline = self._loop.time() + longest
         while unsettled := await self._unsettled():
-            assert self._loop.time() < deadline, f"seed {self.plan.seed}: after hours of calm still {unsettled}"
+            assert self._loop.time() < deadline, f"seed {self.plan.seed}: after {longest:g} s of calm still {unsettled}"
             await asyncio.sleep(5)
 
     async def _unsettled(self) -> list[str]:

@@ -65,7 +65,7 @@ async def test_destroys_and_creates_share_their_proxys_limit(tmp_path: Path) -> 
 
 
 async def test_a_call_without_an_answer_ends_at_the_deadline_and_its_outcome_is_unknown(tmp_path: Path) -> None:
-    async with world_of(tmp_path, proxy=ProxySettings(call_timeout_seconds=0.05)) as world:
+    async with world_of(tmp_path, proxy=ProxySettings(call_timeout_seconds=0.4)) as world:
         deployments = await pending(world, groups=["sg1"] * 3)
         world.proxy.faults.set(HELD)
 
@@ -78,7 +78,7 @@ async def test_a_call_without_an_answer_ends_at_the_deadline_and_its_outcome_is_
 
 async def test_a_silent_proxy_does_not_keep_another_ones_deployments_from_success(tmp_path: Path) -> None:
     async with (
-        world_of(tmp_path, proxy=ProxySettings(call_timeout_seconds=0.2)) as world,
+        world_of(tmp_path, proxy=ProxySettings(call_timeout_seconds=0.5)) as world,
         ReferenceProxy(TOKEN) as silent,
     ):
         world.targets["sg2"] = ScalingGroupProxyTarget(silent.address, TOKEN)
@@ -107,6 +107,19 @@ async def test_a_proxy_that_keeps_failing_is_left_alone_until_its_pause_is_over(
         world.clock.now = world.clock.now.replace(second=15)
         assert (await world.plane.executor.check_pending_deployments(deployments[:1])).successes == deployments[:1]
         assert (await world.plane.executor.check_pending_deployments(deployments)).successes == deployments
+
+
+@pytest.mark.parametrize("seconds", [0.5, 45])
+async def test_the_deadline_that_is_set_is_the_deadline_of_the_call_itself(seconds: float) -> None:
+    doubles, d1 = RecordingDoubles(), a_deployment(1)
+    executor = DeploymentExecutor(doubles.repository, doubles.session, proxy_timeout_seconds=seconds)
+    doubles.answers(TARGETS, {"sg1": PROXY})
+    doubles.answers(URLS, None)
+    doubles.creates(d1, "https://endpoint1.example.com")
+
+    assert (await executor.check_pending_deployments([d1])).successes == [d1]
+
+    assert doubles.session.timeouts == {seconds}
 
 
 async def test_more_deployments_than_may_wait_for_a_proxy_are_all_served_with_few_tasks() -> None:

@@ -14,15 +14,17 @@ from domain.deployment import Deployment, Lifecycle
 from domain.limits import DecisionLimits
 from domain.operations import Operation
 from handlers.decider import Commit, CommitListener, Decider
+from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.ownership import Ownership
 from handlers.ports import DueWork, EventLog
 from handlers.reconciler import Reconciler, ReconcilerLimits
 from handlers.reconciliation import Reconciliation
 from handlers.records import PartitionId
 from handlers.samples import SampleStore
+from service.demo.reference_proxy import ReferenceProxy
 from service.demo.reference_proxy_faults import Faults
 from tests.executor_doubles import a_deployment
-from tests.executor_world import SetClock, is_ready, world_of
+from tests.executor_world import RARE_POLLS, TOKEN, SetClock, is_ready, world_of
 
 HELD = Faults(delay_seconds=3600)
 
@@ -65,8 +67,8 @@ async def test_a_revocation_before_an_operations_first_step_leaves_nothing_busy(
         reconciler = world.plane.reconciler
         start = reconciler._start
 
-        def start_and_lose(group: asyncio.TaskGroup, operation: Operation, ids: Sequence[UUID]) -> None:
-            start(group, operation, ids)
+        def start_and_lose(group: asyncio.TaskGroup, lane: tuple[Operation, int], ids: Sequence[UUID]) -> None:
+            start(group, lane, ids)
             world.lose(0)
             reconciler._give_up_lost()
 
@@ -103,6 +105,21 @@ async def test_two_workers_share_the_deployments_and_hand_them_over(tmp_path: Pa
         assert creates >= 2
 
 
+async def test_a_proxy_that_does_not_answer_holds_up_nobody_of_another_group(tmp_path: Path) -> None:
+    limits = replace(RARE_POLLS, batch_size=2, batches=2)
+    async with world_of(tmp_path, reconciler=True, reconciler_limits=limits) as world, ReferenceProxy(TOKEN) as silent:
+        silent.faults.set(HELD)
+        world.targets["sg2"] = ScalingGroupProxyTarget(silent.address, TOKEN)
+        for number in range(5):
+            await world.create(2 * number, resource_group="sg2")
+        await silent.calls.until(lambda calls: calls.under_way == 2)
+
+        answered = await world.create(100)
+
+        assert is_ready(await world.until(answered, is_ready))
+        assert silent.calls.under_way == 2
+
+
 async def test_commands_that_pour_in_never_start_a_second_operation(tmp_path: Path) -> None:
     async with world_of(tmp_path, reconciler=True) as world:
         ids = [await world.create(2 * number) for number in range(10)]
@@ -133,6 +150,7 @@ class Stage:
         self.may_load = asyncio.Event()
         self.may_load.set()
         self.may_end = asyncio.Event()
+        self.has_begun = asyncio.Event()
         self.under_way = self.most_under_way = self.most_tasks = self.largest = 0
         self.done: list[UUID] = []
         self.all_done = asyncio.Event()
@@ -149,6 +167,11 @@ class Stage:
             limits=ReconcilerLimits(batch_size=100, batches=4),
         )
 
+    slow_retry_seconds = 600.0
+
+    def has_proxy_again(self, _operation: Operation, _deployment: Deployment) -> bool:
+        return False
+
     def listen(self, listener: CommitListener) -> None:
         self.listeners.append(listener)
 
@@ -159,15 +182,20 @@ class Stage:
 
     async def load(self, ids: Collection[UUID]) -> Mapping[UUID, Deployment]:
         found = {key: self.deployments[key] for key in ids}
-        self.loading.set()
-        await self.may_load.wait()
+        if found:
+            self.loading.set()
+            await self.may_load.wait()
         return found
+
+    def forget_older(self, versions: Mapping[UUID, int]) -> None:
+        """Everything here is as new as it gets."""
 
     async def due_work(self, **_: object) -> Sequence[DueWork]:
         now = SetClock.now
         return [DueWork(deployment_id=key, hash=0, due_at=now, version=1) for key in self.deployments]
 
     async def run(self, _operation: Operation, deployments: Sequence[Deployment]) -> None:
+        self.has_begun.set()
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         self.largest = max(self.largest, len(deployments))
@@ -179,6 +207,21 @@ class Stage:
         self.commit(*ended)
         if len(self.done) >= len(self.deployments):
             self.all_done.set()
+
+
+async def test_who_drains_lets_operations_end_and_begins_no_others() -> None:
+    stage = Stage(3)
+    life = asyncio.create_task(stage.reconciler.run())
+    await stage.has_begun.wait()
+
+    draining = asyncio.create_task(stage.reconciler.drain(60))
+    stage.commit(replace(a_deployment(9), created_at=SetClock.now))
+    stage.may_end.set()
+    await draining
+
+    assert len(stage.done) == 3
+    assert stage.under_way == 0
+    life.cancel()
 
 
 async def test_ten_thousand_due_deployments_are_handed_over_in_few_bounded_batches() -> None:

@@ -99,6 +99,22 @@ async def test_runners_that_fold_at_the_same_time_do_not_harm_each_other(engine:
     assert all_rows(engine) == expected
 
 
+async def test_a_runner_that_was_overtaken_stands_by_until_it_is_needed(sqlite_engine: Engine) -> None:
+    log, stop, wake = log_of(created()), asyncio.Event(), asyncio.Event()
+    second = ProjectionRunner(sqlite_engine, VIEWS, log, poll_interval=0.01)
+    await second.catch_up()
+    log.append(registered())
+    await ProjectionRunner(sqlite_engine, VIEWS, log).catch_up()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(second.run(stop, wake))
+        await log.is_read_from(20)
+        await log.is_read_from(log.append(scaled_out(1)))
+        stop.set()
+
+    assert second.positions["deployments"] == 30
+
+
 async def test_a_batch_is_refused_where_the_position_has_moved(engine: Engine) -> None:
     log = log_of(created(), registered())
     placed = [place(engine, view) for view in VIEWS]

@@ -61,6 +61,16 @@ async def test_folding_can_end_at_a_position_also_between_events(engine: Engine)
     assert [row["version"] for row in all_rows(engine)["deployments"]] == [2]
 
 
+async def test_a_view_that_is_behind_stops_at_a_position_before_the_others(engine: Engine) -> None:
+    log = log_of(created(), registered(), scaled_out(1))
+    await ProjectionRunner(engine, VIEWS[1:], log).catch_up()
+
+    runner = ProjectionRunner(engine, VIEWS, log)
+    await runner.catch_up(until=20)
+
+    assert (runner.positions["deployments"], runner.positions["rejected_records"]) == (20, 30)
+
+
 async def test_a_view_that_is_behind_catches_up_and_goes_on_with_the_others(engine: Engine) -> None:
     history = random_history(1, steps=80)
     log = MemoryLog(history.log)
@@ -119,6 +129,21 @@ async def test_a_running_runner_folds_as_soon_as_it_is_woken(sqlite_engine: Engi
 
     assert position == 30
     assert runner.positions["deployments"] == position
+
+
+async def test_a_runner_that_was_woken_rests_again(sqlite_engine: Engine) -> None:
+    log, stop, wake = log_of(created()), asyncio.Event(), asyncio.Event()
+    runner = ProjectionRunner(sqlite_engine, VIEWS, log, poll_interval=LONG)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(runner.run(stop, wake))
+        await log.is_read_from(0)
+        wake.set()
+        await log.is_read_from(10)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert log.reads.empty()
+        stop.set()
 
 
 async def test_a_running_runner_looks_for_events_also_when_nobody_wakes_it(sqlite_engine: Engine) -> None:

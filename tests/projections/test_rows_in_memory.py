@@ -158,6 +158,24 @@ def test_a_change_of_all_rows_of_a_kind_reaches_those_in_memory_and_those_that_a
     assert stored.sizes == {"a": 5, "b": 5, "c": 3, "p": 9, "q": 6, "r": 5}
 
 
+def test_such_a_change_misses_rows_that_are_no_longer_of_that_kind(stored: Stored) -> None:
+    """Their stored rows are, until the changes in memory are written."""
+    names = [f"n{number:02}" for number in range(30)]
+    for name in names:
+        stored.rows.put(thing(name, 1))
+    stored.write()
+    for name in names:
+        stored.rows.update(("box", name), {"size": 2})
+
+    stored.rows.update_where({"size": 1}, {"seen": NOW})
+    stored.write()
+
+    stored.rows.forget()
+    stored.announce(*(("box", name) for name in ("a", *names)))
+    assert stored.rows.get(("box", "a")) == thing("a", 1, seen=NOW)
+    assert [stored.rows.get(("box", name)) for name in names] == [thing(name, 2) for name in names]
+
+
 def test_only_so_many_rows_stay_in_memory_the_last_used_ones(engine: Engine) -> None:
     stored = Stored(engine, limit=2)
     for name in "abc":
