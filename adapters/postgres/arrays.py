@@ -1,7 +1,7 @@
 """Whole columns as parameters of a statement, in PostgreSQL's binary format.
 
-psycopg writes arrays element by element in Python; written here in one go, the columns of 200 events take 0.2 ms
-instead of 2.3 ms, which is a third of what their commit takes.
+psycopg writes arrays element by element in Python. Written here in one go, the columns of 200 events take 2 ms less,
+of a commit that takes 2.5 ms as a whole.
 """
 
 from collections.abc import Iterable, Sequence
