@@ -110,10 +110,9 @@ class Reconciler:
         """Reconcile until cancelled; then operations under way are cancelled too."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_ownership())
-            while True:
+            while not self._is_draining:
                 self._wake.clear()
-                if not self._is_draining:
-                    await self._dispatch(group)
+                await self._dispatch(group)
                 await self._sleep()
 
     async def _follow_ownership(self) -> None:
@@ -179,6 +178,8 @@ class Reconciler:
         evaluate = self._take_unevaluated()
         ids = [key for key in evaluate.union(due) if self._ownership.owns(key)]
         planned = self._plan(due, evaluate, await self._load(ids), now)
+        if self._is_draining:
+            return
         for lane, some in planned.items():
             for batch in chunks(some, self._limits.batch_size):
                 self._start(group, lane, batch)

@@ -33,7 +33,6 @@ class _OnSQLite(TestCase):
         recorder.create_table()
         return recorder
 
-
     def close(self, datastore: SQLiteDatastore, *, already: frozenset[threading.Thread]) -> None:
         """Wait for the threads that the suite leaves behind: sqlite3 crashes where one reads while another closes."""
         for thread in set(threading.enumerate()) - already:
