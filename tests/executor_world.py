@@ -6,8 +6,7 @@ Only the clock is the test's own: it stands still until :meth:`World.advance` or
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -33,6 +32,7 @@ from service.bootstrap import ControlPlane, assemble
 from service.demo.reference_proxy import ReferenceProxy
 from service.settings import Settings
 from tests.reconciler_watch import ReconcilerWatch
+from tests.set_clock import SetClock
 
 TOKEN = "the-token"
 REVISION = Revision(revision_id=UUID(int=7), image="image:1", model="llama")
@@ -54,20 +54,6 @@ RARE_POLLS = ReconcilerLimits(poll_seconds=300.0)
 
 #: Doubles every second, up to five minutes, without jitter.
 EXACT_RETRY = RetryPolicy(backoff=Backoff(jitter=0.0))
-
-
-@dataclass
-class SetClock:
-    """Shows the time that it was set to."""
-
-    now: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def monotonic(self) -> float:
-        """The same clock as seconds."""
-        return self.now.timestamp()
 
 
 class NoDeadLetters(DeadLetters):

@@ -19,7 +19,7 @@ from handlers.reconciliation import Reconciliation
 from handlers.records import PartitionId
 from handlers.samples import SampleStore
 from tests.executor_doubles import a_deployment
-from tests.executor_world import SetClock
+from tests.set_clock import SetClock
 
 
 class Stage:
