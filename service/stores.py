@@ -24,6 +24,9 @@ class StoreMissing(RoutekeeperError):
 class Stores(Protocol):
     """The event log and the views; ``log_place`` and ``views_place`` name them for people, without passwords."""
 
+    #: Whether :meth:`run_alone` knows of other processes.
+    tells_processes_apart: bool
+
     @property
     def log_place(self) -> str: ...
 
@@ -66,6 +69,8 @@ def stores_of(settings: Settings) -> Stores:
 
 class SQLiteStores:
     """Two files in the data folder, for one process."""
+
+    tells_processes_apart = False
 
     def __init__(self, settings: Settings) -> None:
         self._log_file = settings.log_file
