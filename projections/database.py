@@ -1,7 +1,7 @@
 """Engines and transactions for views, the same way for PostgreSQL and SQLite."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, func, make_url, select
@@ -12,18 +12,25 @@ from projections.sqlite_file import remember_files
 _DEFINITION_LOCK = 0x72_6B_76_69_65_77
 
 
-def open_database(url: str | URL, *, busy_timeout: float = 10.0) -> Engine:
+def session_settings(*, busy_timeout: float = 10.0) -> Mapping[str, str]:
+    """What sessions of PostgreSQL that keep views are told."""
+    # Rows and position are lost together if the server crashes within the next moments, and folded again then.
+    return {"synchronous_commit": "off", "lock_timeout": str(round(busy_timeout * 1000))}
+
+
+def open_database(url: str | URL, *, busy_timeout: float = 10.0, parameters: Mapping[str, str] | None = None) -> Engine:
     """Make an engine for ``url``; ``busy_timeout`` (seconds) is how long one waits for another to finish.
 
-    Understands ``postgresql://`` (always through psycopg), ``sqlite:///FILE`` and ``sqlite://`` (in memory).
+    Understands ``postgresql://`` (always through psycopg), ``sqlite:///FILE`` and ``sqlite://`` (in memory). A
+    ``postgresql://`` that says nothing else connects by ``parameters``, which are libpq's own.
     """
     url = make_url(url)
     if url.get_backend_name() != "sqlite":
-        # Rows and position are lost together if the server crashes within the next moments, and folded again then.
-        options = f"-c synchronous_commit=off -c lock_timeout={round(busy_timeout * 1000)}"
-        return create_engine(
-            url.set(drivername="postgresql+psycopg"), connect_args={"options": options}, pool_pre_ping=True
-        )
+        if parameters is None:
+            session = session_settings(busy_timeout=busy_timeout)
+            parameters = {"options": " ".join(f"-c {name}={value}" for name, value in session.items())}
+        url = url.set(drivername="postgresql+psycopg")
+        return create_engine(url, connect_args=dict(parameters), pool_pre_ping=True)
     in_memory = url.database in {None, "", ":memory:"}
     # One connection for all threads, or each of them would see a memory of its own.
     pool = {"poolclass": StaticPool} if in_memory else {}

@@ -8,10 +8,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from aiokafka.errors import KafkaError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from adapters.app_proxy import HttpxClientPool
-from adapters.event_store.event_log import open_sqlite_log
 from adapters.kafka.consumer import RecordConsumer
 from adapters.kafka.producer import DeadLetterProducer
 from adapters.kafka.publisher import EventPublisher
@@ -23,7 +22,6 @@ from handlers.decider import Commit
 from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.ports import LogUnavailable
 from projections.catalogue import VIEWS
-from projections.database import open_database
 from projections.runner import ProjectionRunner
 from service.bootstrap import ControlPlane, assemble
 from service.embedded import find_embedded
@@ -31,6 +29,7 @@ from service.kafka_access import KafkaAccess, kafka_or_embedded
 from service.logs import configure_logs
 from service.proxy_targets import load_proxy_targets
 from service.settings import Settings
+from service.stores import Stores, stores_of
 from service.supervision import keep_running, leaves
 
 log = logging.getLogger(__name__)
@@ -51,6 +50,7 @@ class Worker:
     consumer: RecordConsumer
     publisher: EventPublisher
     runner: ProjectionRunner
+    stores: Stores
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then read no more, finish what is under way, and let the followers catch up.
@@ -59,18 +59,22 @@ class Worker:
         """
         views_wake, publisher_wake = asyncio.Event(), asyncio.Event()
 
-        def wake(commit: Commit) -> None:
-            if commit.position:
-                views_wake.set()
-                publisher_wake.set()
+        def wake() -> None:
+            views_wake.set()
+            publisher_wake.set()
 
-        self.plane.decider.listen(wake)
+        def note_commit(commit: Commit) -> None:
+            if commit.position:
+                wake()
+
+        self.plane.decider.listen(note_commit)
         followers_stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             decider = group.create_task(self.plane.decider.run(), name="decider")
             reconciler = group.create_task(self.plane.reconciler.run(), name="reconciler")
             views = group.create_task(self._follow("views", self.runner.run, followers_stop, views_wake))
             published = group.create_task(self._follow("publisher", self.publisher.run, followers_stop, publisher_wake))
+            listening = group.create_task(self.stores.hear_of_appends(wake), name="listening")
             await self.consumer.run(stop)
             grace = self.settings.stop_grace_seconds
             await self.plane.reconciler.drain(grace)
@@ -78,12 +82,16 @@ class Worker:
             await asyncio.wait([reconciler])
             followers_stop.set()
             _, late = await asyncio.wait([views, published], timeout=grace)
-            for task in (decider, *late):
+            for task in (decider, listening, *late):
                 task.cancel()
 
     async def _follow(self, name: str, run: _Follower, stop: asyncio.Event, wake: asyncio.Event) -> None:
-        passing = (LogUnavailable, OperationalError, KafkaError)
-        await keep_running(name, lambda: run(stop, wake), stop=stop, passing=passing, backoff=_FOLLOWER_BACKOFF)
+        passing = (LogUnavailable, OperationalError, InterfaceError, KafkaError)
+
+        async def follow() -> None:
+            await self.stores.run_alone(name, lambda: run(stop, wake), stop)
+
+        await keep_running(name, follow, stop=stop, passing=passing, backoff=_FOLLOWER_BACKOFF)
 
 
 @asynccontextmanager
@@ -94,9 +102,10 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
     """
     topics = settings.kafka.topics
     async with AsyncExitStack() as stack:
-        event_log = open_sqlite_log(settings.log_file)
+        stores = stores_of(settings)
+        event_log = stores.open_log()
         stack.callback(event_log.close)
-        engine = open_database(settings.views_url)
+        engine = stores.open_views()
         stack.callback(engine.dispose)
         client_pool = HttpxClientPool(settings.proxy.connections, ca_file=settings.proxy.ca_file)
         stack.push_async_callback(client_pool.close)
@@ -112,6 +121,7 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
         )
         yield Worker(
             settings=settings,
+            stores=stores,
             plane=plane,
             consumer=RecordConsumer(plane.intake, kafka.connection, topics, epoch=kafka.epoch, settings=kafka.consumer),
             publisher=EventPublisher(
@@ -157,7 +167,8 @@ async def work(settings: Settings) -> None:
         partitions = await unless_stopped(stop, _prepare_topics(kafka, settings.kafka.topics))
         if partitions is not None:
             async with open_worker(settings, kafka, partitions) as worker:
-                log.info("Worker is up: Kafka at %s, data in %s", kafka.connection.bootstrap_servers, settings.data_dir)
+                where = worker.stores.log_place
+                log.info("Worker is up: Kafka at %s, log at %s", kafka.connection.bootstrap_servers, where)
                 await worker.run(stop)
     log.info("Worker stopped")
 
