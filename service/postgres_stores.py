@@ -21,8 +21,6 @@ from service.settings import DatabaseSettings
 class PostgresStores:
     """A schema for the log and one for the views, in one database or two, for any number of processes."""
 
-    tells_processes_apart = True
-
     def __init__(self, settings: DatabaseSettings) -> None:
         """Raise :class:`PostgresAddressInvalid` for a setting that is no address."""
         self._settings = settings

@@ -1,6 +1,7 @@
 """Where the event log and the views are kept: in SQLite files, or in PostgreSQL. The one place that asks which."""
 
 import asyncio
+import fcntl
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -11,10 +12,14 @@ from sqlalchemy import URL, Engine
 from adapters.event_store.event_log import RecorderEventLog, open_sqlite_log
 from adapters.event_store.mapper import EventMapper
 from adapters.event_store.sqlite import SQLiteLogRecorder
+from adapters.kafka.stoppable import wait_for_event
 from domain.errors import RoutekeeperError
 from projections.database import open_database
 from service.postgres_stores import PostgresStores
 from service.settings import Settings
+
+#: How often a process asks whether work that another one does has become free (seconds).
+_LOOK_AGAIN_SECONDS = 0.5
 
 
 class StoreMissing(RoutekeeperError):
@@ -23,9 +28,6 @@ class StoreMissing(RoutekeeperError):
 
 class Stores(Protocol):
     """The event log and the views; ``log_place`` and ``views_place`` name them for people, without passwords."""
-
-    #: Whether :meth:`run_alone` knows of other processes.
-    tells_processes_apart: bool
 
     @property
     def log_place(self) -> str: ...
@@ -68,9 +70,7 @@ def stores_of(settings: Settings) -> Stores:
 
 
 class SQLiteStores:
-    """Two files in the data folder, for one process."""
-
-    tells_processes_apart = False
+    """Two files in the data folder, for the processes of one machine."""
 
     def __init__(self, settings: Settings) -> None:
         self._log_file = settings.log_file
@@ -107,8 +107,17 @@ class SQLiteStores:
     async def hear_of_appends(self, heard: Callable[[], None]) -> None:  # noqa: ARG002 - nobody else appends
         await asyncio.Event().wait()
 
-    async def run_alone(self, name: str, work: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:  # noqa: ARG002 - there is one process
-        await work()
+    async def run_alone(self, name: str, work: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+        with (self._log_file.parent / f"{name}.lock").open("w") as lock:
+            while not stop.is_set():
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    # The lock goes with the process that holds it, however that ends.
+                    await wait_for_event(stop, _LOOK_AGAIN_SECONDS)
+                else:
+                    await work()
+                    return
 
 
 def _existing(file: Path) -> Path:

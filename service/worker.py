@@ -131,7 +131,6 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
                 epoch=kafka.epoch,
                 batch_size=settings.publisher.batch_size,
                 poll_seconds=settings.publisher.poll_seconds,
-                is_leader=lambda: stores.tells_processes_apart or 0 in plane.ownership.partitions,
             ),
             runner=ProjectionRunner(
                 engine,

@@ -47,8 +47,7 @@ class EventPublisher:
     After a crash some of it is published again; position and version in the headers tell consumers what they have
     seen. Topics that were made anew (another ``epoch``) get the whole log again. A batch is at most ``batch_size``
     events, delivered within ``batch_seconds``; ``poll_seconds`` is how often to look for events that nobody woke the
-    publisher for. Nothing is published unless ``is_leader()``: of two who publish, the slower one would leave older
-    values on a compacted topic.
+    publisher for. Only one at a time may run: of two, the slower one would leave older values on a compacted topic.
     """
 
     def __init__(
@@ -61,7 +60,6 @@ class EventPublisher:
         batch_size: int = 500,
         poll_seconds: float = 0.5,
         batch_seconds: float = 30.0,
-        is_leader: Callable[[], bool] = lambda: True,
         backoff: Backoff = _DEFAULT_BACKOFF,
         random: Callable[[], float] = random.random,
     ) -> None:
@@ -71,7 +69,6 @@ class EventPublisher:
         self._batch_size = batch_size
         self._poll_seconds = poll_seconds
         self._batch_seconds = batch_seconds
-        self._is_leader = is_leader
         self._backoff = backoff
         self._random = random
         self._session = ProducerSession(connection, max_request_bytes=_MAX_REQUEST_BYTES)
@@ -102,8 +99,6 @@ class EventPublisher:
 
     async def _publish_batch(self) -> bool:
         """Publish what comes next; tells whether there may be more."""
-        if not self._is_leader():
-            return False
         position = await self._log.follower(self._name)
         events = await self._log.read(after=position, limit=self._batch_size)
         if not events:
