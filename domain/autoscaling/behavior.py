@@ -146,7 +146,8 @@ def stabilized(
 
     ``history`` holds ``recommended`` already. The second part of the answer says what held the recommendation.
     """
-    low, high = history.lowest(now, pace.up_window), history.highest(now, pace.down_window)
+    low = history.lowest(now, pace.up_window) if pace.up_window else None
+    high = history.highest(now, pace.down_window) if pace.down_window else None
     up = recommended if low is None else min(recommended, low.replicas)
     down = recommended if high is None else max(recommended, high.replicas)
     count = min(max(current, up), down)
@@ -181,8 +182,9 @@ def change_within(changes: Sequence[ScaleChange], now: datetime, seconds: float)
     """By how much the count was changed in the last ``seconds`` (exclusive)."""
     if not changes:
         return 0
-    since = now - timedelta(seconds=seconds)
-    return sum(change for at, change in changes if at > since)
+    period = timedelta(seconds=seconds)
+    # Either way: a clock that was set back must not make changes count for as long as it was wrong.
+    return sum(change for at, change in changes if abs(now - at) < period)
 
 
 def _limit(limited: RateLimit) -> int:

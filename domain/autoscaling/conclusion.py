@@ -56,12 +56,14 @@ class Circumstance(NamedTuple):
 def conclude(
     proposal: Proposal, around: Circumstance, history: ScalingHistory, outcomes: Sequence[RuleOutcome]
 ) -> Conclusion:
-    """Take a proposal through stabilization, rate policies, bounds and pause, in this order."""
+    """Take a proposal through stabilization, rate policies, bounds and pause, in this order.
+
+    ``history`` holds what the proposal recommends already.
+    """
     current, now, bounds, pace, pause = around
     able, stabilization, count = Able.READY, None, current
     limit = _Limit(current, Limited.NO)
     if proposal.replicas is not None:
-        history = history.recommended(proposal.replicas, now)
         count = proposal.replicas
         if not proposal.unheld:
             count, stabilization = stabilized(proposal.replicas, current, history, now, pace)
@@ -87,7 +89,7 @@ def conclude(
         able=able,
         active=proposal.active,
         limited=limit.limited,
-        watermark=max((outcome.watermark for outcome in outcomes if outcome.watermark is not None), default=None),
+        watermark=max([outcome.watermark for outcome in outcomes if outcome.watermark is not None], default=None),
     )
     return Conclusion(desired, _reason(proposal, desired, current, reasoning), reasoning, history)
 
@@ -98,7 +100,7 @@ def outside_bounds(around: Circumstance, history: ScalingHistory, outcomes: Sequ
     wanted = bounds.clamp(current)
     paused = _is_paused(pause, wanted - current)
     desired = current if paused else wanted
-    winner = next((outcome.rule for outcome in outcomes if outcome.recommended == wanted), None)
+    winner = next((outcome.rule for outcome in outcomes if wanted in {outcome.floor, outcome.ceiling}), None)
     reasoning = Reasoning(
         rules=tuple(outcomes),
         winner=winner,
@@ -112,6 +114,7 @@ def outside_bounds(around: Circumstance, history: ScalingHistory, outcomes: Sequ
         limited=Limited.TOO_MANY if wanted < current else Limited.TOO_FEW,
     )
     reason = DecisionReason.PAUSED if paused else DecisionReason.BOUNDS
+    history = history.recommended(None, now)
     return Conclusion(desired, reason, reasoning, history if paused else history.changed(desired - current, now))
 
 
@@ -120,7 +123,7 @@ def due_dates(conclusion: Conclusion, now: datetime) -> list[datetime]:
     dues, why = [], conclusion.reasoning
     if why.stabilization is not None:
         dues.append(why.stabilization.since + timedelta(seconds=why.stabilization.window_seconds))
-    if why.limited in {Limited.UP_LIMIT, Limited.DOWN_LIMIT} and why.rate_limit and why.rate_limit.policy:
+    if why.limited.by_rate and why.rate_limit and why.rate_limit.policy:
         period = timedelta(seconds=why.rate_limit.policy.period_seconds)
         dues += [at + period for at, _ in conclusion.history.changes if at + period > now][:1]
     return dues
@@ -159,5 +162,4 @@ def _reason(proposal: Proposal, desired: int, current: int, why: Reasoning) -> D
         return DecisionReason.UNCHANGED if proposal.active.is_active else DecisionReason.NO_METRICS
     if why.stabilized == current:
         return DecisionReason.STABILIZED
-    rated = why.limited in {Limited.UP_LIMIT, Limited.DOWN_LIMIT}
-    return DecisionReason.RATE_LIMITED if rated else DecisionReason.BOUNDS
+    return DecisionReason.RATE_LIMITED if why.limited.by_rate else DecisionReason.BOUNDS

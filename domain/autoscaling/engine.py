@@ -4,7 +4,6 @@ Nothing here waits for a tick: an evaluation says itself when the next one is du
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, assert_never
 
@@ -16,9 +15,9 @@ from domain.autoscaling.history import ActivityMemory, PanicMemory, PersistenceM
 from domain.autoscaling.outcome import RuleOutcome, Verdict
 from domain.autoscaling.reasoning import Able, Active, Reasoning
 from domain.autoscaling.request_driven import RequestDrivenRule, evaluate_request_driven
-from domain.autoscaling.rules import MetricSource, ScalingPolicy, TargetType, memory_seconds
+from domain.autoscaling.rules import MetricSource, ScalingPolicy, TargetType
 from domain.autoscaling.scale_to_zero import ScaleToZeroRule, evaluate_scale_to_zero
-from domain.autoscaling.schedule import ScheduleRule, evaluate_schedule
+from domain.autoscaling.schedule import evaluate_schedule
 from domain.autoscaling.situation import Bounds, ScalingInput, Situation
 from domain.autoscaling.step import StepRule, evaluate_step
 from domain.autoscaling.target_tracking import TargetTrackingRule, evaluate_target_tracking
@@ -41,15 +40,14 @@ class _Seen(NamedTuple):
 
 def evaluate(policy: ScalingPolicy, given: ScalingInput, now: datetime) -> Evaluation:
     """Say how many replicas there should be at ``now``, and how that came about."""
-    schedules = [evaluate_schedule(rule, now) for rule in policy.rules if isinstance(rule, ScheduleRule)]
+    schedules = [evaluate_schedule(rule, now) for rule in policy.rules if rule.kind == "schedule"]
     bounds = _bounds(policy, schedules)
     if given.override is not None:
         return _fixed(policy, given, bounds, given.override, DecisionReason.OVERRIDDEN)
     if given.stopped and given.current == 0:
         return _fixed(policy, given, bounds, 0, DecisionReason.DISABLED)
     pace = policy.pace
-    horizon = max(pace.up_window, pace.down_window, *[memory_seconds(rule) for rule in policy.rules], 0.0)
-    history = given.history.begun(given.current, now, horizon)
+    history = given.history.begun(given.current, now, policy.memory_seconds)
     if given.current != bounds.clamp(given.current):
         around = Circumstance(given.current, now, bounds, pace, policy.pause)
         return _evaluation(policy, given, outside_bounds(around, history, schedules), now)
@@ -60,7 +58,7 @@ def evaluate(policy: ScalingPolicy, given: ScalingInput, now: datetime) -> Evalu
         # The last replica is for the gates alone to take.
         bounds = Bounds(max(1, bounds.least), max(1, bounds.most))
     around = Circumstance(given.current, now, bounds, pace, policy.pause)
-    history = replace(history, evaluated_at=now, memories=seen.memories)
+    history = history.recommended(proposal.replicas, now, seen.memories)
     return _evaluation(policy, given, conclude(proposal, around, history, (*seen.every, *schedules)), now)
 
 
@@ -69,7 +67,7 @@ def _bounds(policy: ScalingPolicy, schedules: Sequence[RuleOutcome]) -> Bounds:
     if not schedules:
         return Bounds(policy.min_replicas, policy.max_replicas)
     open_now = {outcome.rule for outcome in schedules if outcome.verdict is Verdict.OPEN}
-    rules = [rule for rule in policy.rules if isinstance(rule, ScheduleRule) and rule.name in open_now]
+    rules = [rule for rule in policy.rules if rule.kind == "schedule" and rule.name in open_now]
     floors = [rule.floor for rule in rules if rule.floor is not None]
     ceilings = [rule.ceiling for rule in rules if rule.ceiling is not None]
     least = policy.clamp(max(floors, default=policy.min_replicas))
@@ -77,41 +75,45 @@ def _bounds(policy: ScalingPolicy, schedules: Sequence[RuleOutcome]) -> Bounds:
 
 
 def _seen(policy: ScalingPolicy, situation: Situation) -> _Seen:
-    current, memories = situation.given.current, situation.memories
+    current = situation.given.current
     every: list[RuleOutcome] = []
     sizing: list[RuleOutcome] = []
     gates: list[RuleOutcome] = []
     remembered: dict[str, RuleMemory] = {}
-    steps = sorted((rule for rule in policy.rules if isinstance(rule, StepRule)), key=lambda rule: -rule.priority)
+    steps = [rule for rule in policy.rules if rule.kind == "step"]
     if steps:
+        steps.sort(key=lambda rule: -rule.priority)
         outcomes, stands_for_all = first_step([evaluate_step(rule, situation) for rule in steps])
         every += outcomes
         sizing.append(stands_for_all)
     for rule in policy.rules:
-        before = memories.get(rule.name)
-        memory: RuleMemory | None = None
-        match rule:
-            case StepRule() | ScheduleRule():
-                continue
-            case TargetTrackingRule():
-                outcome = evaluate_target_tracking(rule, situation)
-            case WindowWithPanicRule():
-                before = before if isinstance(before, PanicMemory) else None
-                outcome, memory = evaluate_window_with_panic(rule, situation, before)
-            case RequestDrivenRule():
-                before = before if isinstance(before, PersistenceMemory) else None
-                outcome, memory = evaluate_request_driven(rule, situation, before)
-            case ScaleToZeroRule():
-                before = before if isinstance(before, ActivityMemory) else None
-                outcome, memory = evaluate_scale_to_zero(rule, situation, before)
-            case _:
-                assert_never(rule)
+        if rule.kind == "step":
+            continue
+        if rule.kind == "schedule":
+            continue
+        outcome, memory = _evaluated(rule, situation)
         outcome = without_contradiction(outcome, current)
         every.append(outcome)
-        (gates if isinstance(rule, ScaleToZeroRule) else sizing).append(outcome)
+        (gates if rule.kind == "scale-to-zero" else sizing).append(outcome)
         if memory is not None:
             remembered[rule.name] = memory
     return _Seen(tuple(every), tuple(sizing), tuple(gates), remembered)
+
+
+def _evaluated(
+    rule: TargetTrackingRule | WindowWithPanicRule | RequestDrivenRule | ScaleToZeroRule, situation: Situation
+) -> tuple[RuleOutcome, RuleMemory | None]:
+    # By kind and not by class: pydantic's instance checks run Python code, and this is done for every sample.
+    if rule.kind == "target-tracking":
+        return evaluate_target_tracking(rule, situation), None
+    memory = situation.memories.get(rule.name)
+    if rule.kind == "window-with-panic":
+        return evaluate_window_with_panic(rule, situation, memory if isinstance(memory, PanicMemory) else None)
+    if rule.kind == "request-driven":
+        return evaluate_request_driven(rule, situation, memory if isinstance(memory, PersistenceMemory) else None)
+    if rule.kind == "scale-to-zero":
+        return evaluate_scale_to_zero(rule, situation, memory if isinstance(memory, ActivityMemory) else None)
+    assert_never(rule)
 
 
 def _proposal(policy: ScalingPolicy, given: ScalingInput, seen: _Seen) -> Proposal:

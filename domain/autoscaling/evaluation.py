@@ -1,7 +1,7 @@
 """What an evaluation comes to: a number of replicas, why, what to remember, and when to look again."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from domain.autoscaling.decision import DecisionReason, RuleEvaluation, ScalingDecision
 from domain.autoscaling.history import ScalingHistory
@@ -10,8 +10,7 @@ from domain.autoscaling.rules import ScalingRule
 from domain.autoscaling.step import StepRule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """From ``previous`` to ``desired`` replicas (which may be the same), and why.
 
     ``history`` is for the next evaluation, once ``desired`` has been taken over. ``due_at`` is when to evaluate again

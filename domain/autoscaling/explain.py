@@ -5,7 +5,7 @@ from typing import Final, Protocol, assert_never
 from domain.autoscaling.behavior import RateLimit, RateUnit
 from domain.autoscaling.decision import DecisionReason
 from domain.autoscaling.outcome_words import describe_outcome
-from domain.autoscaling.reasoning import Able, Limited, Reasoning
+from domain.autoscaling.reasoning import Able, Active, Limited, Reasoning
 from domain.message import MAX_REPLICAS
 
 #: Most rules besides the winner that an explanation goes through (count).
@@ -75,6 +75,8 @@ def _consequences(decided: Explicable, why: Reasoning) -> list[str]:
             f"{why.stabilization.window_seconds:g} s (of {moment})"
         )
     match why.limited:
+        case _ if why.active is Active.BOUNDS_FIRST:
+            pass
         case Limited.NO:
             pass
         case Limited.UP_LIMIT | Limited.DOWN_LIMIT:

@@ -1,17 +1,20 @@
 """What a decision needs to know of those before it: an immutable value, given to each evaluation and given back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, ClassVar, Final, Literal, NamedTuple
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, NamedTuple
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 #: The longest stabilization window and rate period there are (seconds), as in Kubernetes.
 MAX_WINDOW: Final = 3600.0
 
 #: Most entries that each of a history's sequences keeps (count); beyond it the oldest two become one.
 MAX_ENTRIES: Final = 256
+
+_RETENTION: Final = timedelta(seconds=MAX_WINDOW)
 
 #: How late an evaluation that was due may come before the time without one counts as blindness (seconds).
 LATENESS: Final = 60.0
@@ -62,21 +65,18 @@ class ActivityMemory:
 RuleMemory = Annotated[PanicMemory | PersistenceMemory | ActivityMemory, Field(discriminator="kind")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScalingHistory:
+class ScalingHistory(NamedTuple):
     """Recommendations and changes of the recent past, and what single rules remember, by the rule's name.
 
     ``highs`` keeps each recommendation that none since has reached, ``lows`` each that none since has undercut: that is
     all that the highest and the lowest of any window depend on, however many there were.
     """
 
-    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
-
     evaluated_at: datetime | None = None
     highs: tuple[Recommendation, ...] = ()
     lows: tuple[Recommendation, ...] = ()
     changes: tuple[ScaleChange, ...] = ()
-    memories: Mapping[str, RuleMemory] = field(default_factory=dict)
+    memories: Mapping[str, RuleMemory] = MappingProxyType({})
 
     def begun(self, current: int, now: datetime, window: float) -> "ScalingHistory":
         """Where nothing is known of the last ``window`` seconds, record the current count as a recommendation.
@@ -86,27 +86,25 @@ class ScalingHistory:
         at = self.evaluated_at
         if at is not None and abs((now - at).total_seconds()) <= window + LATENESS:
             return self
-        return replace(self.recommended(current, now), memories={})
+        return self.recommended(current, now, {})
 
-    def recommended(self, replicas: int, now: datetime) -> "ScalingHistory":
-        """Give the history after one more recommendation."""
-        entry = Recommendation(now, replicas)
-        since = now - timedelta(seconds=MAX_WINDOW)
-        return ScalingHistory(
-            evaluated_at=now,
-            highs=_kept(self.highs, entry, since, sign=1),
-            lows=_kept(self.lows, entry, since, sign=-1),
-            changes=self.changes,
-            memories=self.memories,
-        )
+    def recommended(
+        self, replicas: int | None, now: datetime, memories: Mapping[str, RuleMemory] | None = None
+    ) -> "ScalingHistory":
+        """Give the history after one more evaluation and its recommendation, if it came to one."""
+        highs, lows = self.highs, self.lows
+        if replicas is not None:
+            entry, since = Recommendation(now, replicas), now - _RETENTION
+            highs, lows = _kept(highs, entry, since, sign=1), _kept(lows, entry, since, sign=-1)
+        return ScalingHistory(now, highs, lows, self.changes, self.memories if memories is None else memories)
 
     def changed(self, change: int, now: datetime) -> "ScalingHistory":
         """Give the history after the desired count was changed."""
-        since = now - timedelta(seconds=MAX_WINDOW)
+        since = now - _RETENTION
         kept = [entry for entry in self.changes if entry.at > since]
         if len(kept) >= MAX_ENTRIES:
             kept[:2] = [ScaleChange(kept[1].at, kept[0].change + kept[1].change)]
-        return replace(self, changes=(*kept, ScaleChange(now, change)))
+        return self._replace(changes=(*kept, ScaleChange(now, change)))
 
     def highest(self, now: datetime, window: float) -> Recommendation | None:
         """The highest recommendation younger than ``window`` seconds."""
@@ -143,4 +141,7 @@ def _kept(
 
 def _first_within(entries: Sequence[Recommendation], now: datetime, window: float) -> Recommendation | None:
     since = now - timedelta(seconds=window)
-    return next((entry for entry in entries if entry.at > since), None)
+    for entry in entries:
+        if entry.at > since:
+            return entry
+    return None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from math import ceil, inf, isnan
+from math import ceil, inf, isinf, isnan
 from sys import float_info
 from typing import ClassVar, Final
 from uuid import UUID
@@ -98,8 +98,9 @@ class RuleOutcome:
     ``recommended`` is a count of replicas; ``evidence`` says where the metric points: 1 up, -1 down, 0 neither.
     ``value`` (a ``measure``) and ``target`` are in the rule's unit, ``ratio`` is the one divided by the other,
     ``rebalanced`` the ratio after missing and unready routes were counted cautiously. ``unclamped`` is the count before
-    the rule's own bounds or delay. ``reported`` counts the series (for rules per replica: routes) in the value,
-    ``watermark`` is the newest of their times. ``due_at`` is when the outcome may change without anything new.
+    the rule's own bounds or delay; an open schedule has a ``floor`` or a ``ceiling``. ``reported`` counts the series
+    (for rules per replica: routes) in the value, ``watermark`` is the newest of their times. ``due_at`` is when the
+    outcome may change without anything new.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -117,6 +118,8 @@ class RuleOutcome:
     rebalanced: float | None = None
     comparator: Comparator | None = None
     unclamped: int | None = None
+    floor: int | None = None
+    ceiling: int | None = None
     reported: int = 0
     unready: int = 0
     missing: int = 0
@@ -139,8 +142,8 @@ def replicas_for(demand: float) -> int:
 
 def divided(value: float, by: float) -> float:
     """Give ``value / by``, saturating: anything by zero, and anything too large, is the largest number."""
-    quotient = (inf if value > 0 else -inf if value < 0 else 0.0) if by == 0 else value / by
-    return max(-float_info.max, min(float_info.max, quotient))
+    quotient = value / by if by else inf if value > 0 else -inf if value < 0 else 0.0
+    return max(-float_info.max, min(float_info.max, quotient)) if isinf(quotient) else quotient
 
 
 def moment(timestamp: float) -> datetime:

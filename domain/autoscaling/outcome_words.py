@@ -101,7 +101,9 @@ def _result(outcome: RuleOutcome, current: int) -> str:
         case Verdict.INVALID:
             return "→ cannot tell"
         case Verdict.OPEN:
-            return f"→ open, {outcome.recommended}"
+            least = f", at least {outcome.floor}" if outcome.floor is not None else ""
+            most = f", at most {outcome.ceiling}" if outcome.ceiling is not None else ""
+            return f"→ open{least}{most}"
         case Verdict.CLOSED:
             return "→ closed"
         case Verdict.ACTIVE:

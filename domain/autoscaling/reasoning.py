@@ -37,7 +37,7 @@ class Active(StrEnum):
     @property
     def is_active(self) -> bool:
         """Whether the rules have a say."""
-        return self in {Active.VALID, Active.NO_OPINION, Active.BOUNDS_FIRST}
+        return self is Active.VALID or self is Active.NO_OPINION or self is Active.BOUNDS_FIRST
 
 
 class Limited(StrEnum):
@@ -48,6 +48,11 @@ class Limited(StrEnum):
     TOO_MANY = "TooManyReplicas"
     UP_LIMIT = "ScaleUpLimit"
     DOWN_LIMIT = "ScaleDownLimit"
+
+    @property
+    def by_rate(self) -> bool:
+        """Whether a rate policy did it."""
+        return self is Limited.UP_LIMIT or self is Limited.DOWN_LIMIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

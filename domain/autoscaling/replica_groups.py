@@ -59,26 +59,28 @@ class ReplicaGroups(NamedTuple):
 def group_replicas(rule: PerReplicaRule, situation: Situation) -> ReplicaGroups:
     """Sort the replicas: without a sample that counts: missing; still starting, or ready too short a time: unready."""
     windows, now, age = situation.windows(rule), situation.timestamp, rule.max_sample_age_seconds
+    youth, span = rule.initialization_seconds, rule.window_seconds
     reported: list[UUID] = []
+    values: list[float] = []
+    times: list[float] = []
     missing: list[UUID] = []
     unready: list[UUID] = [route.id for route in situation.starting]
-    usage, oldest, newest = 0.0, now, 0.0
     for route in situation.started:
-        window = windows.get(route.id)
-        sample = window.newest(now, age) if window is not None else None
+        window = windows.get(route.id.int)
+        sample = None if window is None else window.newest(now, age)
         if window is None or sample is None:
             missing.append(route.id)
             continue
         at, value = sample
-        if rule.initialization_seconds is not None and _initializes(rule, route, at, now):
+        if youth is not None and _initializes(rule, route, at, now):
             unready.append(route.id)
             continue
-        if rule.window_seconds and (mean := window.mean(now, rule.window_seconds)) is not None:
+        if span and (mean := window.mean(now, span)) is not None:
             value = mean.value
-        usage += value
         reported.append(route.id)
-        oldest = min(at, oldest)
-        newest = max(at, newest)
+        values.append(value)
+        times.append(at)
+    usage = sum(values)
     requests = _requests(rule, situation, (reported, missing, unready))
     return ReplicaGroups(
         usage if not isinf(usage) else float_info.max,
@@ -86,8 +88,8 @@ def group_replicas(rule: PerReplicaRule, situation: Situation) -> ReplicaGroups:
         len(missing),
         len(unready),
         *requests,
-        oldest,
-        newest,
+        min(times, default=now),
+        max(times, default=now),
         tuple(missing[:MAX_ROUTES_NAMED]),
         tuple(unready[:MAX_ROUTES_NAMED]),
     )
@@ -106,16 +108,16 @@ def _requests(
 ) -> tuple[float, float, float]:
     """What the replicas of each group may use together; one of which nobody says it may use the mean of the others."""
     if rule.request_metric is None:
-        reported, missing, unready = (len(group) * rule.request for group in groups)
-        return reported, missing, unready
+        reported, missing, unready = groups
+        return len(reported) * rule.request, len(missing) * rule.request, len(unready) * rule.request
     windows, now = situation.given.samples.of(rule.source, rule.request_metric), situation.timestamp
     known: dict[UUID, float] = {}
     for group in groups:
         for route_id in group:
-            window = windows.get(route_id)
+            window = windows.get(route_id.int)
             sample = window.newest(now, rule.max_sample_age_seconds) if window is not None else None
             if sample is not None:
                 known[route_id] = sample[1]
     usual = sum(known.values()) / len(known) if known else 0.0
-    reported, missing, unready = (sum(known.get(route_id, usual) for route_id in group) for group in groups)
-    return reported, missing, unready
+    asked = [sum(known.get(route_id, usual) for route_id in group) for group in groups]
+    return asked[0], asked[1], asked[2]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Self, TypeAlias, assert_never
+from typing import Annotated, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -115,10 +115,16 @@ class ScalingPolicy(Message):
     def pace(self) -> Pace:
         """How fast the count may follow the rules."""
         if self.behavior is None:
-            tracks = any(isinstance(rule, TargetTrackingRule) for rule in self.rules)
+            tracks = [rule for rule in self.rules if rule.kind == "target-tracking"]
             return DEFAULT_PACE if tracks else UNHINDERED
         up, down = self.behavior.scale_up, self.behavior.scale_down
         return Pace(up.stabilization_window_seconds, down.stabilization_window_seconds, up, down)
+
+    @property
+    def memory_seconds(self) -> float:
+        """For how long what was recommended, or what a rule remembers, matters to a decision."""
+        pace = self.pace
+        return max(pace.up_window, pace.down_window, *[_remembers(rule) for rule in self.rules], 0.0)
 
     @property
     def unknown_time_zones(self) -> tuple[str, ...]:
@@ -142,20 +148,16 @@ class ScalingPolicy(Message):
         return {key: WindowLimits(seconds=span) for key, span in seconds.items()}
 
 
-def memory_seconds(rule: ScalingRule) -> float:
-    """For how long what the rule remembers matters to it."""
-    match rule:
-        case StepRule() | TargetTrackingRule() | ScheduleRule():
-            return 0.0
-        case WindowWithPanicRule():
-            return max(rule.stable_window_seconds, rule.scale_down_delay_seconds)
-        case RequestDrivenRule():
-            to_zero = rule.downscale_to_zero_delay_seconds or 0.0
-            return max(rule.upscale_delay_seconds, rule.downscale_delay_seconds, to_zero)
-        case ScaleToZeroRule():
-            return rule.cooldown_seconds
-        case _:
-            assert_never(rule)
+def _remembers(rule: ScalingRule) -> float:
+    """For how long what the rule remembers matters to it (seconds)."""
+    if rule.kind == "window-with-panic":
+        return max(rule.stable_window_seconds, rule.scale_down_delay_seconds)
+    if rule.kind == "request-driven":
+        to_zero = rule.downscale_to_zero_delay_seconds or 0.0
+        return max(rule.upscale_delay_seconds, rule.downscale_delay_seconds, to_zero)
+    if rule.kind == "scale-to-zero":
+        return rule.cooldown_seconds
+    return 0.0
 
 
 def _key(rule: MetricRule) -> MetricKey:

@@ -72,6 +72,7 @@ def evaluate_schedule(rule: ScheduleRule, now: datetime) -> RuleOutcome:
         rule=rule.name,
         kind=rule.kind,
         verdict=Verdict.OPEN if is_open else Verdict.CLOSED,
-        recommended=(rule.floor if rule.floor is not None else rule.ceiling) if is_open else None,
+        floor=rule.floor if is_open else None,
+        ceiling=rule.ceiling if is_open else None,
         due_at=min((edge for edge in (start, end) if edge is not None), default=None),
     )

@@ -4,12 +4,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Self
-from uuid import UUID
 
 from domain.autoscaling.history import RuleMemory, ScalingHistory
 from domain.autoscaling.metric import MetricRule
-from domain.autoscaling.window import SampleWindow, SampleWindows
+from domain.autoscaling.window import SampleWindow, SampleWindows, SeriesKey
 from domain.routes import Route, RouteStatus
+
+# Bound once: looking up a member of an enumeration costs as much as what is done with it here.
+_HEALTHY, _DEGRADED = RouteStatus.HEALTHY, RouteStatus.DEGRADED
+_UNHEALTHY, _PROVISIONING = RouteStatus.UNHEALTHY, RouteStatus.PROVISIONING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +47,7 @@ class Bounds(NamedTuple):
         return max(self.least, min(self.most, count))
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NamedTuple):
     """What every rule sees; ``timestamp`` is ``now`` in seconds since 1970.
 
     ``started`` are the routes that count as replicas and have been ready or failed to be; ``starting`` those still on
@@ -68,12 +70,12 @@ class Situation:
         started, starting, ready, leaving = [], [], 0, 0
         for route in given.routes:
             status = route.status
-            if status is RouteStatus.HEALTHY or status is RouteStatus.DEGRADED:
+            if status is _HEALTHY or status is _DEGRADED:
                 started.append(route)
                 ready += 1
-            elif status is RouteStatus.UNHEALTHY:
+            elif status is _UNHEALTHY:
                 started.append(route)
-            elif status is RouteStatus.PROVISIONING:
+            elif status is _PROVISIONING:
                 starting.append(route)
             else:
                 leaving += 1
@@ -84,9 +86,14 @@ class Situation:
         """How many routes count as replicas."""
         return len(self.started) + len(self.starting)
 
-    def windows(self, rule: MetricRule) -> Mapping[UUID | None, SampleWindow]:
-        """The samples of the rule's metric, by route."""
+    def windows(self, rule: MetricRule) -> Mapping[SeriesKey, SampleWindow]:
+        """The samples of the rule's metric, by the number of the route's id."""
         return self.given.samples.of(rule.source, rule.metric)
+
+    def every_window(self, windows: Mapping[SeriesKey, SampleWindow]) -> list[SampleWindow]:
+        """Those of the deployment as a whole and of its active routes, as far as there are any."""
+        keys = (None, *[route.id.int for route in self.started], *[route.id.int for route in self.starting])
+        return [window for key in keys if (window := windows.get(key)) is not None]
 
 
 class Total(NamedTuple):
@@ -107,10 +114,9 @@ def total(rule: MetricRule, situation: Situation, seconds: float = 0.0) -> Total
     if not windows:
         return None
     value, count, oldest, newest = 0.0, 0, now, 0.0
-    for key in (None, *[r.id for r in situation.started], *[r.id for r in situation.starting]):
-        window = windows.get(key)
-        sample = window and window.newest(now, rule.max_sample_age_seconds)
-        if window is None or sample is None:
+    for window in situation.every_window(windows):
+        sample = window.newest(now, rule.max_sample_age_seconds)
+        if sample is None:
             continue
         mean = window.mean(now, seconds) if seconds else None
         value += sample[1] if mean is None else mean.value

@@ -162,7 +162,7 @@ def _aggregate(rule: StepRule, situation: Situation) -> _Aggregate | None:
     windows, now = situation.windows(rule), situation.timestamp
     match rule.source:
         case MetricSource.KERNEL:
-            routes = [windows.get(r.id) for r in (*situation.started, *situation.starting)]
+            routes = [windows.get(r.id.int) for r in (*situation.started, *situation.starting)]
             newest = [sample for w in routes if w and (sample := w.newest(now, rule.max_sample_age_seconds))]
             if not newest:
                 return None
@@ -184,5 +184,5 @@ def _without_samples(rule: StepRule, situation: Situation) -> tuple[UUID, ...]:
     return tuple(
         route.id
         for route in (*situation.started, *situation.starting)
-        if (window := windows.get(route.id)) is None or window.newest(now, age) is None
+        if (window := windows.get(route.id.int)) is None or window.newest(now, age) is None
     )

@@ -7,7 +7,7 @@ GetExternalPerPodMetricReplicas, groupPods), with routes for pods.
 
 from enum import StrEnum
 from math import floor
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,10 @@ from domain.autoscaling.replica_groups import PerReplicaRule, ReplicaGroups, gro
 from domain.autoscaling.situation import Situation, total
 
 Tolerance = Annotated[float, Field(ge=0, le=1000)]
+
+
+#: From here on a number has no digits after the point that could be cut off.
+_WHOLE_UP_TO: Final = 2.0**53
 
 
 class TargetType(StrEnum):
@@ -170,8 +174,9 @@ def _rebalance(rule: TargetTrackingRule, groups: ReplicaGroups, ratio: float) ->
 def _measure(rule: TargetTrackingRule, usage: float, requested: float, count: int) -> tuple[float, float]:
     """The metric over ``count`` replicas in the target's terms, and how many replicas would bring it to the target."""
     if rule.target_type is TargetType.UTILIZATION:
+        share = divided(usage, requested / 100.0)
         # Whole percents, cut off as HPA does; what rounding took from a whole one is given back.
-        value = float(floor(divided(usage * 100.0, requested) * (1 + 1e-12)))
+        value = float(floor(share * (1 + 1e-12))) if abs(share) < _WHOLE_UP_TO else share
         return value, divided(value, rule.target) * count
     return divided(usage, count), divided(usage, rule.target)
 

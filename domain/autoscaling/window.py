@@ -12,13 +12,16 @@ from uuid import UUID
 from domain.autoscaling.metric import MetricSource
 from domain.autoscaling.samples import MetricSample
 
-#: A metric of one source; its series are told apart by route, or ``None`` for the deployment as a whole.
+#: A metric of one source; its series are told apart by route.
 MetricKey = tuple[MetricSource, str]
+
+#: A route's id as a number, whose hash is not computed by Python code; ``None`` for the deployment as a whole.
+SeriesKey = int | None
 
 #: How far ahead of the reader's clock a sample's time may be (seconds); what is further ahead does not count.
 MAX_CLOCK_SKEW: Final = 60.0
 
-_NONE: Final[Mapping[UUID | None, "SampleWindow"]] = MappingProxyType({})
+_NONE: Final[Mapping[SeriesKey, "SampleWindow"]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +69,18 @@ class SampleWindow(NamedTuple):
 
     def newest(self, now: float, max_age: float) -> tuple[float, float] | None:
         """The time and value of the newest sample that counts at ``now``: not stale, and not from the future."""
-        index = len(self.times) - 1
-        if index >= 0 and self.times[index] > now + MAX_CLOCK_SKEW:
-            index = bisect_right(self.times, now + MAX_CLOCK_SKEW) - 1
-        if index < 0 or self.times[index] <= now - max_age:
-            return None
-        return self.times[index], self.values[index]
+        times, values = self
+        if times and now - max_age < times[-1] <= now + MAX_CLOCK_SKEW:
+            return times[-1], values[-1]
+        index = self._last_at(now)
+        return (times[index], values[index]) if index >= 0 and times[index] > now - max_age else None
+
+    def _last_at(self, now: float) -> int:
+        return bisect_right(self.times, now + MAX_CLOCK_SKEW) - 1
 
     def mean(self, now: float, seconds: float) -> SampleMean | None:
         """The mean of the samples of the last ``seconds`` (exclusive), if there are any."""
-        first, last = bisect_right(self.times, now - seconds), bisect_right(self.times, now + MAX_CLOCK_SKEW)
+        first, last = bisect_right(self.times, now - seconds), self._last_at(now) + 1
         if first >= last:
             return None
         values = self.values[first:last]
@@ -93,10 +98,10 @@ def mean(values: Iterable[float]) -> float:
 class SampleWindows:
     """The windows of all series of one deployment."""
 
-    series: Mapping[MetricKey, Mapping[UUID | None, SampleWindow]] = field(default_factory=dict)
+    series: Mapping[MetricKey, Mapping[SeriesKey, SampleWindow]] = field(default_factory=dict)
 
-    def of(self, source: MetricSource, metric: str) -> Mapping[UUID | None, SampleWindow]:
-        """The windows of one metric by route; ``None`` stands for the deployment as a whole."""
+    def of(self, source: MetricSource, metric: str) -> Mapping[SeriesKey, SampleWindow]:
+        """The windows of one metric, none of them empty, by the number of the route's id."""
         return self.series.get((source, metric), _NONE)
 
     def added(
@@ -112,18 +117,19 @@ class SampleWindows:
         others.
         """
         latest = now.timestamp() + MAX_CLOCK_SKEW
-        changed: dict[MetricKey, dict[UUID | None, SampleWindow]] = {}
+        changed: dict[MetricKey, dict[SeriesKey, SampleWindow]] = {}
         for sample in samples:
             key, at = (sample.source, sample.metric), sample.at.timestamp()
             if at > latest:
                 continue
             if key not in changed:
                 changed[key] = dict(self.series.get(key, _NONE))
-            window = changed[key].get(sample.route_id) or SampleWindow()
-            changed[key][sample.route_id] = window.added(at, sample.value, limits.get(key, default))
+            route = None if sample.route_id is None else sample.route_id.int
+            window = changed[key].get(route) or SampleWindow()
+            changed[key][route] = window.added(at, sample.value, limits.get(key, default))
         return type(self)({**self.series, **changed}) if changed else self
 
     def kept(self, routes: Iterable[UUID]) -> Self:
         """Give the windows without those of routes that are gone."""
-        alive = {None, *routes}
+        alive = {None, *(route.int for route in routes)}
         return type(self)({k: {r: w for r, w in s.items() if r in alive} for k, s in self.series.items()})

@@ -94,14 +94,14 @@ def evaluate_window_with_panic(
     if rule.scale_down_delay_seconds and situation.given.reachable:
         recent = extended(memory.recent if memory else (), Recommendation(now, count), rule.scale_down_delay_seconds)
         count, finding = (recent[0].replicas, Finding.DELAYED) if recent[0].replicas > count else (count, finding)
-    current = situation.given.current
+    wanted, current = replicas_for(stable if since is None else max(stable, panic)), situation.given.current
     outcome = RuleOutcome(
         rule=rule.name,
         kind=rule.kind,
         verdict=Verdict.RECOMMENDS,
         recommended=count,
         finding=finding,
-        evidence=(count > current) - (count < current),
+        evidence=(wanted > current) - (wanted < current),
         measure=Measure.TOTAL,
         value=demand.panic if finding is Finding.PANIC else demand.stable,
         target=rule.goal,
@@ -123,7 +123,8 @@ def _panic(
         # What was measured before a restart is not known, so that at first nothing is taken away.
         since, peak = (now, situation.ready) if situation.ready > 1 else (None, situation.ready)
     else:
-        since, peak = memory.since, memory.peak
+        # A clock that was set back must not make the panic last for as long as it was wrong.
+        since, peak = memory.since and min(memory.since, now), memory.peak
     if excess >= rule.panic_threshold:
         return now, peak
     if since is not None and now >= since + timedelta(seconds=rule.stable_window_seconds):
@@ -142,12 +143,11 @@ def _limited(rule: WindowWithPanicRule, situation: Situation, demand: float) -> 
 
 
 def _demand(rule: WindowWithPanicRule, situation: Situation) -> _Demand | None:
-    windows, now = situation.windows(rule), situation.timestamp
+    now = situation.timestamp
     stable, panic, series, newest = 0.0, 0.0, 0, 0.0
-    for key in (None, *[r.id for r in situation.started], *[r.id for r in situation.starting]):
-        window = windows.get(key)
-        long = window and window.mean(now, rule.stable_window_seconds)
-        if window is None or long is None:
+    for window in situation.every_window(situation.windows(rule)):
+        long = window.mean(now, rule.stable_window_seconds)
+        if long is None:
             continue
         short = window.mean(now, rule.panic_window_seconds)
         stable += long.value
