@@ -1,7 +1,6 @@
 """Deployments of every kind for the tests of autoscaling: routes, samples, rules, and one evaluation of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -146,4 +145,4 @@ def remembering(
         history = history.recommended(replicas, after(-age))
     for age, change in sorted(changes, reverse=True):
         history = history.changed(change, after(-age))
-    return replace(history, evaluated_at=NOW)
+    return history._replace(evaluated_at=NOW)
