@@ -23,6 +23,8 @@ RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
 FROM ${PYTHON_IMAGE}
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonexistent routekeeper
 COPY --from=build /opt/routekeeper /opt/routekeeper
+# A volume that is mounted here takes over whose it is.
+RUN install --directory --owner=10001 --group=10001 /var/lib/routekeeper
 # Nothing is written to the image at run time, so that it runs on a read-only root filesystem.
 ENV PATH=/opt/routekeeper/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -30,7 +30,7 @@ demo: setup ## bring everything up on embedded defaults, play the acts, stay up 
 	@$(BIN)/routekeeper demo $(ARGS)
 
 test: setup ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: setup ## formatting, lint, types, layer contracts
 	$(BIN)/ruff format --check --quiet $(SOURCES)

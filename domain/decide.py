@@ -9,7 +9,7 @@ from domain import commands as c
 from domain import events as e
 from domain.deciding import destruction, endpoint, lifecycle, replicas, route_reports
 from domain.deployment import Deployment, Lifecycle
-from domain.errors import CommandRejected, RejectionCode
+from domain.errors import CommandRejected, RejectionCode, unknown_deployment
 from domain.evolve import replay
 from domain.limits import DecisionLimits
 
@@ -50,10 +50,7 @@ def _decide(
     if isinstance(command, c.CreateDeployment):
         return lifecycle.create(state, command, now)
     if state is None:
-        message = f"there is no deployment {command.deployment_id}"
-        raise CommandRejected(
-            RejectionCode.UNKNOWN_DEPLOYMENT, message, field="deployment_id", value=str(command.deployment_id)
-        )
+        raise unknown_deployment(command.deployment_id)
     match command:
         case c.ReportRoutes():
             return route_reports.report(state, command, now, limits)

@@ -7,6 +7,7 @@
 """
 
 from enum import StrEnum
+from uuid import UUID
 
 
 class RoutekeeperError(Exception):
@@ -25,6 +26,7 @@ class RejectionCode(StrEnum):
     INVALID_BOUNDS = "invalid-bounds"
     INVALID_UNTIL = "invalid-until"
     UNKNOWN_TIME_ZONE = "unknown-time-zone"
+    SAMPLE_IN_FUTURE = "sample-in-future"
     CHANGED_MEANWHILE = "changed-meanwhile"
 
 
@@ -40,3 +42,10 @@ class CommandRejected(RoutekeeperError):
         self.message = message
         self.field = field
         self.value = value
+
+
+def unknown_deployment(deployment_id: UUID) -> CommandRejected:
+    """What is to be raised where nothing was ever created under this id."""
+    message = f"there is no deployment {deployment_id}"
+    unknown = RejectionCode.UNKNOWN_DEPLOYMENT
+    return CommandRejected(unknown, message, field="deployment_id", value=str(deployment_id))

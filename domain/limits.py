@@ -11,6 +11,7 @@ class DecisionLimits:
     ``min(cap, base * 2**(n-1))``; the count begins anew once a route was healthy for ``healthy_resets_after``.
     ``evict_unhealthy_after``: how long a route may be unhealthy before it is replaced.
     ``reassert_endpoint_every``: how often a registered endpoint is asserted again at the proxy.
+    ``sample_skew``: how far the clock of whoever sends samples may be ahead of ours.
     """
 
     start_backoff_base: float = 1.0
@@ -18,6 +19,7 @@ class DecisionLimits:
     healthy_resets_after: float = 60.0
     evict_unhealthy_after: float = 300.0
     reassert_endpoint_every: float = 3600.0
+    sample_skew: float = 60.0
 
     def start_backoff(self, failures: int) -> float:
         """Seconds to wait after ``failures`` (count, from 1) failed starts in a row."""

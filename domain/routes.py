@@ -64,6 +64,6 @@ def termination_order(routes: Iterable[Route]) -> list[Route]:
     """Sort active routes by who goes first when scaling in.
 
     Unhealthy, degraded, provisioning, healthy; within a group the newest first; ties by id. The order is total, so
-    the same routes always give the same victims.
+    the same routes always give the same victims. A route of any other status goes before all of them.
     """
-    return sorted(routes, key=lambda r: (_TERMINATION_RANK[r.status], -r.created_at.timestamp(), r.id))
+    return sorted(routes, key=lambda r: (_TERMINATION_RANK.get(r.status, 0), -r.created_at.timestamp(), r.id))

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.chunks import chunks
 from domain.commands import AnyCommand, ReportRoutes
 from domain.decide import NewId, decide
 from domain.deployment import Deployment
-from domain.errors import CommandRejected, RejectionCode
+from domain.errors import CommandRejected, RejectionCode, unknown_deployment
 from domain.evolve import evolve
 from domain.limits import DecisionLimits
 from domain.recorded import OperationCause, RecordCause, RecordedEvent
@@ -96,15 +96,25 @@ class Draft:
                 return self._command_record(item.record, item.parsed)
 
     def _samples(self, record: ReceivedRecord, parsed: SamplesRecord) -> Decided:
-        deployment_id = parsed.report.deployment_id
-        state = self.states.get(deployment_id)
-        if state is None:
-            message = f"there is no deployment {deployment_id}"
-            unknown = RejectionCode.UNKNOWN_DEPLOYMENT
-            self._refuse(record, parsed.sender, CommandRejected(unknown, message, field="deployment_id"))
-        else:
+        state = self.states.get(parsed.report.deployment_id)
+        rejection = self._sample_problem(state, parsed)
+        if rejection is None:
             self.samples.append(parsed)
+        else:
+            self._refuse(record, parsed.sender, rejection)
         return Decided(state)
+
+    def _sample_problem(self, state: Deployment | None, parsed: SamplesRecord) -> CommandRejected | None:
+        if state is None:
+            return unknown_deployment(parsed.report.deployment_id)
+        latest = self.now + timedelta(seconds=self.context.limits.sample_skew)
+        for number, sample in enumerate(parsed.report.samples):
+            if sample.at > latest:
+                at = sample.at.isoformat()
+                message = f"samples.{number}.at is {at}, more than {self.context.limits.sample_skew:g} s ahead of now"
+                in_future = RejectionCode.SAMPLE_IN_FUTURE
+                return CommandRejected(in_future, message, field=f"samples.{number}.at", value=at)
+        return None
 
     def _command_record(self, record: ReceivedRecord, parsed: CommandRecord) -> Decided:
         sender, command = parsed.sender, parsed.command

@@ -121,7 +121,11 @@ class DeploymentExecutor:
         routes = await self._active_routes(ledger)
         changes: dict[UUID, _RouteChange] = {}
         for deployment in ledger.remaining():
-            change = _route_change(deployment, routes.get(deployment.id, ()))
+            try:
+                change = _route_change(deployment, routes.get(deployment.id, ()))
+            except Exception as error:  # noqa: BLE001 - one deployment's odd route never fails its neighbours
+                ledger.fail_by(deployment, error, _SCALE)
+                continue
             if change is None:
                 ledger.skip(deployment)
             else:
@@ -246,14 +250,17 @@ class DeploymentExecutor:
         return by_hand if by_hand != len(metrics.routes_by_endpoint.get(deployment.id, ())) else None
 
 
+#: Most routes that one run makes or takes away for a deployment (count): more, decided in one go, hold up everybody.
+MAX_ROUTES_PER_RUN = 2_000
+
 _RouteChange = tuple[Sequence[RouteCreator], Sequence[UUID]]
 
 
 def _route_change(deployment: Deployment, active: Sequence[Route]) -> _RouteChange | None:
-    """What to make and what to take away, or ``None`` where the count is right or there is nothing to run yet."""
+    """What to make and what to take away now, or ``None`` where the count is right or there is nothing to run yet."""
     missing = deployment.target_replica_count - len(active)
     if missing < 0:
-        return (), [route.id for route in termination_order(active)[:-missing]]
+        return (), [route.id for route in termination_order(active)[: min(-missing, MAX_ROUTES_PER_RUN)]]
     if missing == 0 or deployment.target_revision is None:
         return None
     creator = RouteCreator(
@@ -263,7 +270,7 @@ def _route_change(deployment: Deployment, active: Sequence[Route]) -> _RouteChan
         domain=deployment.domain,
         project=deployment.project,
     )
-    return [creator] * missing, ()
+    return [creator] * min(missing, MAX_ROUTES_PER_RUN), ()
 
 
 async def _register(client: AppProxyClient, deployment: Deployment) -> str:

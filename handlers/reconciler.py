@@ -14,7 +14,7 @@ from domain.chunks import chunks
 from domain.deployment import Deployment, Lifecycle
 from domain.limits import DecisionLimits
 from domain.operations import Operation
-from domain.work import next_work
+from domain.work import Work, next_work
 from handlers.backoff import Backoff
 from handlers.decider import Commit, Decider
 from handlers.due_queue import DueQueue
@@ -82,6 +82,7 @@ class Reconciler:
         lanes = product(Operation, range(limits.lanes))
         self._slots = {lane: asyncio.Semaphore(limits.batches) for lane in lanes}
         self._wake = asyncio.Event()
+        self._is_draining = False
         decider.listen(self.committed)
 
     def committed(self, commit: Commit) -> None:
@@ -99,24 +100,30 @@ class Reconciler:
                 self._unevaluated.add(record.report.deployment_id)
         self._wake.set()
 
+    async def drain(self, seconds: float) -> None:
+        """Begin nothing more, and wait at most ``seconds`` for the operations under way and their results."""
+        self._is_draining = True
+        if self._busy:
+            await asyncio.wait(set(self._busy.values()), timeout=seconds)
+
     async def run(self) -> None:
         """Reconcile until cancelled; then operations under way are cancelled too."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_ownership())
-            while True:
+            while not self._is_draining:
                 self._wake.clear()
                 await self._dispatch(group)
                 await self._sleep()
 
     async def _follow_ownership(self) -> None:
         """Ask the log who is due soon: whenever partitions come or go, and every now and then."""
-        failures = 0
+        failures, is_new_owner = 0, True
         while True:
             self._ownership.changed.clear()
             delay = self._limits.poll_seconds
             try:
-                await self._look_up_due()
-                failures = 0
+                await self._look_up_due(is_new_owner=is_new_owner)
+                failures, is_new_owner = 0, False
             except LogUnavailable as error:
                 failures += 1
                 delay = min(delay, self._limits.stuck_backoff.delay(failures, 0.0))
@@ -125,17 +132,23 @@ class Reconciler:
                 async with asyncio.timeout(delay):
                     await self._ownership.changed.wait()
                 self._give_up_lost()
+                is_new_owner = True
             except TimeoutError:
                 continue
 
-    async def _look_up_due(self) -> None:
-        ownership = self._ownership
-        until = self._clock() + timedelta(seconds=2 * self._limits.poll_seconds)
+    async def _look_up_due(self, *, is_new_owner: bool = False) -> None:
+        """Queue who is due until the look after next. Who is new here looks at those too that wait for settings."""
+        ownership, now = self._ownership, self._clock()
+        ahead = max(2 * self._limits.poll_seconds, self._reconciliation.slow_retry_seconds if is_new_owner else 0.0)
+        until = now + timedelta(seconds=ahead)
         due = await self._log.due_work(partitions=ownership.partitions, of=ownership.count, until=until)
+        # A record in a foreign partition is handled by somebody else: what is in memory here does not know of it.
+        self._decider.forget_older({work.deployment_id: work.version for work in due})
         for work in due:
             known = work.deployment_id in self._busy or work.deployment_id in self._stuck
             if work.due_at is not None and not known:
-                self._queue.bring_forward(work.deployment_id, work.due_at)
+                due_at = min(work.due_at, now) if is_new_owner else work.due_at
+                self._queue.bring_forward(work.deployment_id, due_at)
         self._wake.set()
 
     def _give_up_lost(self) -> None:
@@ -165,6 +178,8 @@ class Reconciler:
         evaluate = self._take_unevaluated()
         ids = [key for key in evaluate.union(due) if self._ownership.owns(key)]
         planned = self._plan(due, evaluate, await self._load(ids), now)
+        if self._is_draining:
+            return
         for lane, some in planned.items():
             for batch in chunks(some, self._limits.batch_size):
                 self._start(group, lane, batch)
@@ -175,7 +190,7 @@ class Reconciler:
         """Say who goes in which lane. Who has other work to do is evaluated after it."""
         planned: dict[_Lane, list[UUID]] = {}
         for key in due:
-            work = next_work(states[key], self._decision_limits) if key in states else None
+            work = self._work(states[key]) if key in states else None
             if work is not None and work.due_at <= now:
                 planned.setdefault(self._lane(work.operation, states[key]), []).append(key)
                 if key in evaluate:
@@ -242,7 +257,7 @@ class Reconciler:
 
     def _look_again(self, operation: Operation, before: Deployment, state: Deployment) -> None:
         """Schedule what comes next. Work that changed nothing is not repeated at once: what keeps it back may pass."""
-        work = next_work(state, self._decision_limits)
+        work = self._work(state)
         now = self._clock()
         if work is None or work.due_at > now or state.version > before.version:
             self._stuck.pop(state.id, None)
@@ -254,8 +269,15 @@ class Reconciler:
         elif state.id not in self._queue:
             self._schedule(state)
 
-    def _schedule(self, state: Deployment) -> None:
+    def _work(self, state: Deployment) -> Work | None:
+        """What is next for the deployment; without delay if it waited only for a proxy that the settings name now."""
         work = next_work(state, self._decision_limits)
+        if work is not None and self._reconciliation.has_proxy_again(work.operation, state):
+            return Work(state.created_at, work.operation)
+        return work
+
+    def _schedule(self, state: Deployment) -> None:
+        work = self._work(state)
         self._queue.put(state.id, work.due_at if work else None)
 
 

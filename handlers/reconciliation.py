@@ -74,6 +74,16 @@ class Reconciliation:
         self._settle = timedelta(seconds=settle_seconds)
         self._retry = retry
 
+    @property
+    def slow_retry_seconds(self) -> float:
+        """How long failures that trying again does not mend wait for the next try (seconds)."""
+        return self._retry.permanent_after
+
+    def has_proxy_again(self, operation: Operation, deployment: Deployment) -> bool:
+        """Whether the operation last failed for want of an app proxy that the settings name now."""
+        failure = deployment.failures.get(operation)
+        return failure is not None and failure.code == PROXY_TARGET_MISSING and self._has_proxy(deployment)
+
     async def run(self, operation: Operation, deployments: Sequence[Deployment]) -> None:
         """Do ``operation`` for the deployments and return when its results are committed."""
         match operation:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.autoscaling.rules import MetricSource
@@ -12,10 +13,14 @@ _Series = tuple[MetricSource, str, UUID | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleStoreLimits:
-    """How many deployments, and series of each, are kept (count); beyond that the least recently heard of go."""
+    """How many deployments, and series of each, are kept (count); beyond that the least recently heard of go.
+
+    A sample older than ``max_age_seconds`` says nothing any more.
+    """
 
     deployments: int = 100_000
     series: int = 10_000
+    max_age_seconds: float = 300.0
 
 
 class SampleStore:
@@ -44,9 +49,10 @@ class SampleStore:
                 del known[next(iter(known))]
         return news
 
-    def of(self, deployment_id: UUID) -> Sequence[MetricSample]:
-        """The newest samples of the deployment, one a series."""
-        return list(self._samples.get(deployment_id, {}).values())
+    def of(self, deployment_id: UUID, now: datetime) -> Sequence[MetricSample]:
+        """The newest samples of the deployment, one a series, without those that are too old."""
+        oldest = now - timedelta(seconds=self._limits.max_age_seconds)
+        return [sample for sample in self._samples.get(deployment_id, {}).values() if sample.at >= oldest]
 
     def forget(self, deployment_id: UUID) -> None:
         """Drop what is known of a deployment that is gone."""

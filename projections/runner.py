@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError
 
 from domain.recorded import LoggedEvent
 from projections import placement
 from projections.errors import ProjectionConflict, ViewDamaged
 from projections.folding import ViewFold, apply_batch
+from projections.sqlite_file import reopen_if_replaced, set_aside_if_damaged
 from projections.threads import in_thread
 from projections.view import View
 
@@ -65,12 +66,20 @@ class ProjectionRunner:
         """Fold until ``stop`` is set. Whoever appends to the log sets ``wake``, which is for this runner alone.
 
         Raises what the log and the database raise: an event that is not understood halts the views instead of being
-        left out. Called again, it goes on where it stopped.
+        left out. Called again, it goes on where it stopped. A file of SQLite that is gone or damaged is made anew.
         """
         while not stop.is_set():
             wake.clear()
-            await self._look_after_tables()
-            more = await self.step()
+            try:
+                await self._look_after_tables()
+                more = await self.step()
+            except DatabaseError as error:
+                if not await in_thread(set_aside_if_damaged, self._engine, error):
+                    raise
+                self._folds = None
+                # A disk that damages each new file too keeps this going, but must not keep the machine busy.
+                await _first_of(stop, within=self._poll_interval)
+                continue
             if self._overtaken:
                 # Somebody else does the work. Whoever is second leaves it to them, and looks after a while how it goes.
                 await _first_of(stop, within=self._poll_interval)
@@ -173,6 +182,9 @@ class ProjectionRunner:
             await self._is_intact()
 
     async def _is_intact(self) -> bool:
+        if await in_thread(reopen_if_replaced, self._engine):
+            self._folds = None
+            return False
         placed = [fold.placement for fold in await self._placed()]
         if await in_thread(placement.intact, self._engine, placed):
             return True

@@ -1,18 +1,13 @@
 """Reading and writing the rows of one table in bulk, in as few statements as possible."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Select, Table, and_, bindparam, delete, select, tuple_, update
+from sqlalchemy import Connection, Table, and_, delete, update
 from sqlalchemy.exc import IntegrityError
 
-from domain.chunks import chunks
-from projections.bulk import KEY_PREFIX, bulk_writer, has_key
+from projections.bulk import KEY_PREFIX, bulk_table, has_key
 from projections.errors import ViewDamaged
 from projections.rows import Key, Row, TableRows
-
-#: Most rows that one SELECT asks for (count): below what both databases take as parameters, with three a row.
-_ROWS_PER_SELECT = 1000
 
 # Fewer rows that change in the same columns are written whole, all in one statement: each other set of columns would be
 # one more statement to compile and to send.
@@ -25,15 +20,13 @@ class TableWriter:
     def __init__(self, table: Table, dialect_name: str) -> None:
         self._table = table
         self._key_parameters = [KEY_PREFIX + column.name for column in table.primary_key]
-        self._selection = _selection(table)
-        self._bulk = bulk_writer(table, dialect_name)
+        self._bulk = bulk_table(table, dialect_name)
 
     def load(self, connection: Connection, rows: TableRows, keys: Sequence[Key]) -> None:
         """Let ``rows`` know the stored rows of these keys."""
         names = [str(column.name) for column in self._table.columns]
-        for some in chunks(keys, _ROWS_PER_SELECT):
-            found = connection.execute(self._selection, {"keys": list(some)})
-            rows.learn(some, [dict(zip(names, row, strict=True)) for row in found])
+        found = self._bulk.load(connection, [self._parameters(key) for key in keys])
+        rows.learn(keys, [dict(zip(names, row, strict=True)) for row in found])
 
     def write(self, connection: Connection, rows: TableRows) -> None:
         """Write what is pending. Raises :class:`ViewDamaged` if the stored rows are not the ones it builds on."""
@@ -72,12 +65,6 @@ class TableWriter:
         stored = self._bulk.update(connection, names, changed)
         if stored != len(changed):
             raise ViewDamaged(self._table.name, f"{len(changed) - stored} rows are gone")
-
-
-def _selection(table: Table) -> Select[Any]:
-    keys: BindParameter[Any] = bindparam("keys", expanding=True)
-    columns = list(table.primary_key)
-    return select(table).where((columns[0] if len(columns) == 1 else tuple_(*columns)).in_(keys))
 
 
 def _by_columns(rows: TableRows) -> Iterable[tuple[frozenset[str], list[tuple[Key, Row]]]]:

@@ -26,7 +26,7 @@ class EmbeddedProxy(BaseModel):
 class EmbeddedParts(BaseModel):
     """What is up: a broker with its ``incarnation``, in process ``broker_pid``, and perhaps a proxy.
 
-    Whoever works with a broker that is not supervised ends it.
+    A broker that is not supervised is ended by the last worker that used it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,14 +38,25 @@ class EmbeddedParts(BaseModel):
     proxy: EmbeddedProxy | None = None
 
     def is_alive(self) -> bool:
-        """Whether the broker's process still runs."""
+        """Whether the broker's process still runs, and no other has come to its number since."""
+        processes = Path("/proc")
+        if not processes.is_dir():
+            return _exists(self.broker_pid)
         try:
-            os.kill(self.broker_pid, 0)
-        except ProcessLookupError:
+            command = (processes / str(self.broker_pid) / "cmdline").read_bytes()
+        except OSError:
             return False
-        except PermissionError:
-            return True
+        return self.broker_incarnation.encode() in command
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
         return True
+    return True
 
 
 def find_embedded(data_dir: Path) -> EmbeddedParts | None:

@@ -1,9 +1,11 @@
 """Finds the broker to work with: the one that the settings name, else an embedded one, which is started if need be."""
 
+import asyncio
+import fcntl
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from adapters.kafka.connection import KafkaConnection
@@ -46,49 +48,57 @@ def known_kafka(settings: Settings) -> KafkaAccess:
 
 @asynccontextmanager
 async def kafka_or_embedded(settings: Settings) -> AsyncIterator[KafkaAccess]:
-    """As :func:`known_kafka`, but an embedded broker is started if none is up, and ended with this block.
+    """As :func:`known_kafka`, but an embedded broker is started if none is up.
 
-    It outlasts the kill of this process, so that the next worker finds what was sent, and ends it in its turn.
+    It outlasts the kill of the process that started it, so that the next worker finds what was sent. The last worker
+    that leaves properly ends it.
     """
-    try:
-        access: KafkaAccess | None = known_kafka(settings)
-    except NoBroker:
-        access = None
-    if access is None:
-        async with embedded_broker(settings, is_supervised=False) as parts:
-            yield _embedded_access(parts, settings)
+    if settings.kafka.bootstrap_servers is not None:
+        yield known_kafka(settings)
         return
-    try:
-        yield access
-    finally:
-        _end_unsupervised(settings)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.data_dir / "workers.lock").open("w") as workers:
+        with (settings.data_dir / "start.lock").open("w") as start:
+            # Only the start itself is waited for: the lock goes with the file.
+            await asyncio.to_thread(fcntl.flock, start, fcntl.LOCK_EX)
+            fcntl.flock(workers, fcntl.LOCK_SH)
+            if find_embedded(settings.data_dir) is None:
+                await _start_broker(settings, is_supervised=False)
+        try:
+            yield known_kafka(settings)
+        finally:
+            with suppress(BlockingIOError):
+                fcntl.flock(workers, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _end_unsupervised(settings)
 
 
 @asynccontextmanager
-async def embedded_broker(settings: Settings, *, is_supervised: bool) -> AsyncIterator[EmbeddedParts]:
-    """Start an embedded broker, let others find it, and end it with the block.
+async def embedded_broker(settings: Settings) -> AsyncIterator[EmbeddedParts]:
+    """Start an embedded broker that dies with this process, let others find it, and end it with the block."""
+    broker, parts = await _start_broker(settings, is_supervised=True)
+    try:
+        yield parts
+    finally:
+        withdraw_embedded(settings.data_dir)
+        await broker.stop()
 
-    One that is supervised dies with this process, however that ends.
-    """
+
+async def _start_broker(settings: Settings, *, is_supervised: bool) -> tuple[EmbeddedBroker, EmbeddedParts]:
     broker = EmbeddedBroker(settings.data_dir / "broker.log", dies_with_parent=is_supervised)
-    async with broker:
-        parts = EmbeddedParts(
-            broker_address=broker.address,
-            broker_incarnation=broker.incarnation,
-            broker_pid=broker.pid or 0,
-            is_supervised=is_supervised,
-        )
-        announce_embedded(settings.data_dir, parts)
-        try:
-            yield parts
-        finally:
-            withdraw_embedded(settings.data_dir)
+    await broker.start()
+    parts = EmbeddedParts(
+        broker_address=broker.address,
+        broker_incarnation=broker.incarnation,
+        broker_pid=broker.pid or 0,
+        is_supervised=is_supervised,
+    )
+    announce_embedded(settings.data_dir, parts)
+    return broker, parts
 
 
 def _end_unsupervised(settings: Settings) -> None:
-    """End a broker that was left behind by a worker that was killed."""
     parts = find_embedded(settings.data_dir)
-    if settings.kafka.bootstrap_servers is None and parts is not None and not parts.is_supervised:
+    if parts is not None and not parts.is_supervised:
         os.kill(parts.broker_pid, signal.SIGTERM)
         withdraw_embedded(settings.data_dir)
 

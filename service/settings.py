@@ -4,17 +4,21 @@
 a broker's address an embedded broker is used, without a database SQLite files in the data folder.
 """
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adapters.app_proxy import HttpxClientPoolLimits
+from adapters.event_store.postgres_datastore import PostgresLimits
 from adapters.kafka.consumer_settings import ConsumerSettings
 from adapters.kafka.envelope import RecordLimits
 from adapters.kafka.topics import Topics
+from adapters.postgres.sessions import SessionLimits
 from domain.errors import RoutekeeperError
 from domain.limits import DecisionLimits
 from handlers.decider import DeciderLimits
@@ -25,6 +29,7 @@ from handlers.samples import SampleStoreLimits
 
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _Count = Annotated[int, Field(ge=1)]
+_SchemaName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,39}$")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,24 @@ class KafkaSettings:
     topics: Topics = field(default_factory=Topics)
     consumer: ConsumerSettings = field(default_factory=ConsumerSettings)
     records: RecordLimits = field(default_factory=RecordLimits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """Where the event log and the views are kept.
+
+    ``url``: a PostgreSQL database, ``postgresql://USER:PASSWORD@HOST:PORT/DATABASE``; every option of libpq may follow,
+    as in ``?sslmode=verify-full`` (unset: SQLite files in the data folder). ``views_url``: another one for the views
+    (unset: the same). ``log_schema`` and ``views_schema`` are the schemas that hold them. All connections must be
+    direct, or through a proxy that pools sessions, not transactions.
+    """
+
+    url: SecretStr | None = None
+    views_url: SecretStr | None = None
+    log_schema: _SchemaName = "routekeeper"
+    views_schema: _SchemaName = "routekeeper_views"
+    limits: PostgresLimits = field(default_factory=PostgresLimits)
+    sessions: SessionLimits = field(default_factory=SessionLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +115,7 @@ class Settings(BaseSettings):
     stop_grace_seconds: _Seconds = 20.0
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
     proxy: ProxySettings = Field(default_factory=ProxySettings)
     decisions: DecisionLimits = Field(default_factory=DecisionLimits)
@@ -108,9 +132,14 @@ class Settings(BaseSettings):
         return self.data_dir / "events.db"
 
     @property
+    def views_file(self) -> Path:
+        """The SQLite file of the views, which may be deleted at any time and is built anew from the log."""
+        return self.data_dir / "views.db"
+
+    @property
     def views_url(self) -> str:
-        """The database of the views, which may be deleted at any time and is built anew from the log."""
-        return f"sqlite:///{self.data_dir / 'views.db'}"
+        """The address of that file as a database."""
+        return f"sqlite:///{self.views_file}"
 
 
 class SettingsInvalid(RoutekeeperError):
@@ -119,15 +148,30 @@ class SettingsInvalid(RoutekeeperError):
 
 def load_settings() -> Settings:
     """Read the settings from the environment. Raises :class:`SettingsInvalid`."""
+    if unknown := sorted(name for name in os.environ if _is_unknown(name)):
+        raise SettingsInvalid("\n".join(f"{name}: there is no such setting" for name in unknown))
     try:
         return Settings()
     except ValidationError as error:
         raise SettingsInvalid("\n".join(_complaints(error))) from None
 
 
+def _is_unknown(variable: str) -> bool:
+    """Whether a variable looks like a setting and is none; what comes after ``__`` is checked with its group."""
+    prefix = Settings.model_config["env_prefix"]
+    name = variable.upper().removeprefix(prefix).split("__", 1)[0].lower()
+    # What is set for tests is none of ours.
+    return variable.upper().startswith(prefix) and not name.startswith("test_") and name not in Settings.model_fields
+
+
 def _complaints(error: ValidationError) -> list[str]:
     prefix = Settings.model_config["env_prefix"]
     return [
-        f"{prefix}{'__'.join(map(str, problem['loc'])).upper()}: {problem['msg']} (it is {problem['input']!r:.80})"
+        f"{prefix}{'__'.join(map(str, problem['loc'])).upper()}: {problem['msg']} (it is {_shown(problem)})"
         for problem in error.errors()
     ]
+
+
+def _shown(problem: ErrorDetails) -> str:
+    """The value at fault, unless a password may be in it."""
+    return "not shown" if problem["loc"][:1] == ("database",) else f"{problem['input']!r:.80}"

@@ -8,21 +8,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from aiokafka.errors import KafkaError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from adapters.app_proxy import HttpxClientPool
-from adapters.event_store.event_log import open_sqlite_log
 from adapters.kafka.consumer import RecordConsumer
 from adapters.kafka.producer import DeadLetterProducer
 from adapters.kafka.publisher import EventPublisher
-from adapters.kafka.topics import check_copartitioning, ensure_topics
+from adapters.kafka.stoppable import unless_stopped
+from adapters.kafka.topics import Topics, check_copartitioning, ensure_topics
 from domain.errors import RoutekeeperError
 from handlers.backoff import Backoff
 from handlers.decider import Commit
 from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.ports import LogUnavailable
 from projections.catalogue import VIEWS
-from projections.database import open_database
 from projections.runner import ProjectionRunner
 from service.bootstrap import ControlPlane, assemble
 from service.embedded import find_embedded
@@ -30,6 +29,7 @@ from service.kafka_access import KafkaAccess, kafka_or_embedded
 from service.logs import configure_logs
 from service.proxy_targets import load_proxy_targets
 from service.settings import Settings
+from service.stores import Stores, stores_of
 from service.supervision import keep_running, leaves
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class Worker:
     consumer: RecordConsumer
     publisher: EventPublisher
     runner: ProjectionRunner
+    stores: Stores
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then read no more, finish what is under way, and let the followers catch up.
@@ -58,45 +59,53 @@ class Worker:
         """
         views_wake, publisher_wake = asyncio.Event(), asyncio.Event()
 
-        def wake(commit: Commit) -> None:
-            if commit.position:
-                views_wake.set()
-                publisher_wake.set()
+        def wake() -> None:
+            views_wake.set()
+            publisher_wake.set()
 
-        self.plane.decider.listen(wake)
+        def note_commit(commit: Commit) -> None:
+            if commit.position:
+                wake()
+
+        self.plane.decider.listen(note_commit)
         followers_stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             decider = group.create_task(self.plane.decider.run(), name="decider")
             reconciler = group.create_task(self.plane.reconciler.run(), name="reconciler")
             views = group.create_task(self._follow("views", self.runner.run, followers_stop, views_wake))
             published = group.create_task(self._follow("publisher", self.publisher.run, followers_stop, publisher_wake))
+            listening = group.create_task(self.stores.hear_of_appends(wake), name="listening")
             await self.consumer.run(stop)
+            grace = self.settings.stop_grace_seconds
+            await self.plane.reconciler.drain(grace)
             reconciler.cancel()
             await asyncio.wait([reconciler])
             followers_stop.set()
-            _, late = await asyncio.wait([views, published], timeout=self.settings.stop_grace_seconds)
-            for task in (decider, *late):
+            _, late = await asyncio.wait([views, published], timeout=grace)
+            for task in (decider, listening, *late):
                 task.cancel()
 
     async def _follow(self, name: str, run: _Follower, stop: asyncio.Event, wake: asyncio.Event) -> None:
-        passing = (LogUnavailable, OperationalError, KafkaError)
-        await keep_running(name, lambda: run(stop, wake), stop=stop, passing=passing, backoff=_FOLLOWER_BACKOFF)
+        passing = (LogUnavailable, OperationalError, InterfaceError, KafkaError)
+
+        async def follow() -> None:
+            await self.stores.run_alone(name, lambda: run(stop, wake), stop)
+
+        await keep_running(name, follow, stop=stop, passing=passing, backoff=_FOLLOWER_BACKOFF)
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings, kafka: KafkaAccess) -> AsyncIterator[Worker]:
-    """Open everything that a worker needs, and close it at the end.
+async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -> AsyncIterator[Worker]:
+    """Open everything that a worker needs, and close it at the end; ``partitions`` (count) of the commands topic.
 
-    Raises :class:`~domain.errors.RoutekeeperError` where the settings, the topics or the log cannot be used.
+    Raises :class:`~domain.errors.RoutekeeperError` where the settings or the log cannot be used.
     """
     topics = settings.kafka.topics
-    for created in await ensure_topics(kafka.connection, topics):
-        log.info("Created topic %s", created)
-    partitions = await check_copartitioning(kafka.connection, topics)
     async with AsyncExitStack() as stack:
-        event_log = open_sqlite_log(settings.log_file)
+        stores = stores_of(settings)
+        event_log = stores.open_log()
         stack.callback(event_log.close)
-        engine = open_database(settings.views_url)
+        engine = stores.open_views()
         stack.callback(engine.dispose)
         client_pool = HttpxClientPool(settings.proxy.connections, ca_file=settings.proxy.ca_file)
         stack.push_async_callback(client_pool.close)
@@ -112,6 +121,7 @@ async def open_worker(settings: Settings, kafka: KafkaAccess) -> AsyncIterator[W
         )
         yield Worker(
             settings=settings,
+            stores=stores,
             plane=plane,
             consumer=RecordConsumer(plane.intake, kafka.connection, topics, epoch=kafka.epoch, settings=kafka.consumer),
             publisher=EventPublisher(
@@ -151,10 +161,22 @@ async def work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with kafka_or_embedded(settings) as kafka, open_worker(settings, kafka) as worker:
-        log.info("Worker is up: Kafka at %s, data in %s", kafka.connection.bootstrap_servers, settings.data_dir)
-        await worker.run(stop)
+    async with kafka_or_embedded(settings) as kafka:
+        # A broker may take long to answer; whoever asks to stop does not wait for that.
+        partitions = await unless_stopped(stop, _prepare_topics(kafka, settings.kafka.topics))
+        if partitions is not None:
+            async with open_worker(settings, kafka, partitions) as worker:
+                where = worker.stores.log_place
+                log.info("Worker is up: Kafka at %s, log at %s", kafka.connection.bootstrap_servers, where)
+                await worker.run(stop)
     log.info("Worker stopped")
+
+
+async def _prepare_topics(kafka: KafkaAccess, topics: Topics) -> int:
+    """Make the topics that are missing, and give the number of partitions of the commands topic."""
+    for created in await ensure_topics(kafka.connection, topics):
+        log.info("Created topic %s", created)
+    return await check_copartitioning(kafka.connection, topics)
 
 
 def run(settings: Settings) -> int:

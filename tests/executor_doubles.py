@@ -20,6 +20,7 @@ from domain.revision import Revision
 from domain.routes import Route, RouteStatus
 from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.executor import DeploymentExecutor
+from handlers.proxy_calls import ProxyCalls
 
 #: The repository's methods.
 TARGETS = "fetch_scaling_group_proxy_targets"
@@ -177,10 +178,12 @@ class RecordingSession:
 class RecordingDoubles(Doubles):
     """Written by hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, proxy_calls: ProxyCalls | None = None) -> None:
         self.repository = RecordingRepository()
         self.session = RecordingSession()
-        self.executor = DeploymentExecutor(deployment_repo=self.repository, client_pool=self.session)
+        self.executor = DeploymentExecutor(
+            deployment_repo=self.repository, client_pool=self.session, proxy_calls=proxy_calls
+        )
 
     def answers(self, method: str, answer: object) -> None:
         self.repository.outcomes[method] = answer

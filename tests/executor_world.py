@@ -4,10 +4,9 @@ Only the clock is the test's own: it stands still until :meth:`World.advance` or
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -33,6 +32,7 @@ from service.bootstrap import ControlPlane, assemble
 from service.demo.reference_proxy import ReferenceProxy
 from service.settings import Settings
 from tests.reconciler_watch import ReconcilerWatch
+from tests.set_clock import SetClock
 
 TOKEN = "the-token"
 REVISION = Revision(revision_id=UUID(int=7), image="image:1", model="llama")
@@ -56,20 +56,6 @@ RARE_POLLS = ReconcilerLimits(poll_seconds=300.0)
 EXACT_RETRY = RetryPolicy(backoff=Backoff(jitter=0.0))
 
 
-@dataclass
-class SetClock:
-    """Shows the time that it was set to."""
-
-    now: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def monotonic(self) -> float:
-        """The same clock as seconds."""
-        return self.now.timestamp()
-
-
 class NoDeadLetters(DeadLetters):
     """Nothing is refused here."""
 
@@ -90,12 +76,14 @@ class World:
         self.log: RecorderEventLog
         self.watch: ReconcilerWatch
         self._parts = AsyncExitStack()
+        self._lives: list[asyncio.Task[None]] = []
 
     # --- life ---
 
     async def start(self, *, reconciler: bool = False, partitions: Collection[int] = (0,)) -> None:
         """Begin over whatever the log holds, as a worker that owns ``partitions`` (of two)."""
         self._parts = AsyncExitStack()
+        self._lives = []
         self.watch = ReconcilerWatch()
         self.log = open_sqlite_log(self.folder / "events.db")
         self._parts.callback(self.log.close)
@@ -144,19 +132,29 @@ class World:
     def _origins(self, partitions: Sequence[int]) -> list[PartitionId]:
         return [PartitionId(self.settings.kafka.topics.commands, "1", number) for number in partitions]
 
-    def _run(self, life: Awaitable[None]) -> None:
+    def _run(self, life: Coroutine[Any, Any, None]) -> None:
         async def ended() -> None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-        task = asyncio.ensure_future(life)
+        task = asyncio.create_task(life)
+        self._lives.append(task)
         self._parts.push_async_callback(ended)
+
+    async def _while_alive(self, wait: Coroutine[Any, Any, object]) -> None:
+        """Wait, but no longer than the decider and the reconciler run."""
+        waiting = asyncio.create_task(wait)
+        await asyncio.wait([waiting, *self._lives], return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            waiting.cancel()
+            raise AssertionError(f"nobody runs any more: {self._lives}")
+        await waiting
 
     # --- time ---
 
     async def idle(self) -> None:
         """Wait until the reconciler has nothing to do at this moment of the clock."""
-        await self.watch.idle(self.plane.reconciler)
+        await self._while_alive(self.watch.idle(self.plane.reconciler))
 
     async def advance(self, seconds: float) -> None:
         """Set the clock forward and let the reconciler do what is due then."""
@@ -192,7 +190,7 @@ class World:
             state = await self.state(deployment_id)
             if holds(state):
                 return state
-            await committed.wait()
+            await self._while_alive(committed.wait())
 
     # --- given ---
 

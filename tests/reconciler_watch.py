@@ -52,8 +52,8 @@ class ReconcilerWatch:
                 self._idle.set()
             await sleep()
 
-        async def observed_look_up() -> None:
-            await look_up()
+        async def observed_look_up(*, is_new_owner: bool = False) -> None:
+            await look_up(is_new_owner=is_new_owner)
             if not reconciler._ownership.changed.is_set():
                 self.looked_up.set()
 

@@ -10,6 +10,8 @@ import jsonschema
 import pytest
 import yaml
 
+from service.settings import load_settings
+
 ROOT = Path(__file__).resolve().parent.parent
 PINNED = re.compile(r"^[a-z0-9./-]+:\d+\.\d+(\.\d+)?[\w.-]*(@sha256:[0-9a-f]{64})?$")
 RUNS_ONCE = {"topics"}
@@ -111,3 +113,15 @@ def test_the_image_has_the_packages_of_the_distribution(dockerfile: str) -> None
     copied = set(re.findall(r"^COPY (\w+)/ \1/$", dockerfile, re.MULTILINE))
 
     assert copied == {"requirements", "domain", "handlers", "projections", "adapters", "service"}
+
+
+def test_the_worker_is_given_settings_that_there_are(
+    services: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in services["worker"]["environment"].items():
+        monkeypatch.setenv(name, str(value))
+
+    settings = load_settings()
+
+    assert settings.kafka.bootstrap_servers == "kafka:19092"
+    assert settings.database.url is not None, "the root filesystem is read-only"

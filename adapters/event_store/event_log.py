@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 from uuid import UUID, uuid4
@@ -21,6 +22,7 @@ from eventsourcing.sqlite import SQLiteDatastore
 from adapters.event_store.mapper import MAX_EVENT_BYTES, EventMapper
 from adapters.event_store.recorder import LogRecorder
 from adapters.event_store.sqlite import SQLiteLogRecorder
+from domain.chunks import chunks
 from domain.deployment import Deployment
 from domain.evolve import replay
 from domain.recorded import LoggedEvent
@@ -33,6 +35,9 @@ R = TypeVar("R")
 
 #: How many calls read beside each other (count).
 _READERS = 4
+
+#: How many streams are loaded by one statement (count).
+_STREAMS_AT_ONCE = 500
 
 #: What a store raises that does not answer; the driver's own where the library leaves it as it is.
 _NO_ANSWER = (OperationalError, InterfaceError, InternalError, sqlite3.OperationalError)
@@ -63,11 +68,12 @@ class RecorderEventLog:
 
     def _load(self, ids: Sequence[UUID]) -> Mapping[UUID, Deployment]:
         found = {}
-        for stream_id in ids:
-            recorded = map(self._mapper.to_recorded, self._recorder.select_events(stream_id))
-            state = replay(r.event for r in recorded if not isinstance(r.event, RecordsRejected))
-            if state is not None:
-                found[stream_id] = state
+        for some in chunks(ids, _STREAMS_AT_ONCE):
+            for stream_id, stored in groupby(self._recorder.select_many(some), lambda event: event.originator_id):
+                recorded = map(self._mapper.to_recorded, stored)
+                state = replay(r.event for r in recorded if not isinstance(r.event, RecordsRejected))
+                if state is not None:
+                    found[UUID(str(stream_id))] = state
         return found
 
     async def stream_version(self, stream_id: UUID) -> int:

@@ -30,6 +30,10 @@ class LogRecorder(Protocol):
         limit: int | None = None,
     ) -> Sequence[StoredEvent]: ...
 
+    def select_many(self, originator_ids: Sequence[UUID]) -> Sequence[StoredEvent]:
+        """All events of some hundreds of streams, one stream after the other, each in order."""
+        ...
+
     def select_stream(self, originator_id: UUID) -> Sequence[Notification]: ...
 
     def select_notifications(

@@ -108,7 +108,7 @@ class EventSourcedDeploymentRepository:
             self._evaluations.pop(key, None)
         return AutoScalingMetricsData(
             routes_by_endpoint=await self.fetch_active_routes_by_endpoint_ids(ids),
-            samples_by_endpoint={key: self._samples.of(key) for key in ids if rules.get(key)},
+            samples_by_endpoint={key: self._samples.of(key, self._clock()) for key in ids if rules.get(key)},
         )
 
     async def update_desired_replicas_bulk(self, desired: Mapping[UUID, int]) -> None:

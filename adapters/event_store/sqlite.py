@@ -141,6 +141,16 @@ class SQLiteLogRecorder(SQLiteProcessRecorder):
         if done:
             c.executemany(_DONE, done)
 
+    def select_many(self, originator_ids: Sequence[UUID]) -> Sequence[StoredEvent]:
+        """All events of some hundreds of streams, one stream after the other, each in order."""
+        places = ",".join("?" * len(originator_ids))
+        statement = f"""SELECT * FROM {self.events_table_name} WHERE originator_id IN ({places})
+                        ORDER BY originator_id, originator_version"""  # noqa: S608 - the table name is ours
+        return [
+            StoredEvent(UUID(row["originator_id"]), row["originator_version"], row["topic"], row["state"])
+            for row in self._rows(statement, [each.hex for each in originator_ids])
+        ]
+
     def select_stream(self, originator_id: UUID) -> Sequence[Notification]:
         """All events of a stream with their positions, in order."""
         statement = f"SELECT rowid, * FROM {self.events_table_name} WHERE originator_id=? ORDER BY originator_version"  # noqa: S608 - the table name is ours

@@ -1,10 +1,12 @@
 """The numbers that consuming goes by."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from adapters.kafka.connection import KafkaConnection
 from handlers.backoff import Backoff
+
+IsolationLevel = Literal["read_committed", "read_uncommitted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +21,7 @@ class ConsumerSettings:
     part in it (a single larger record still comes). ``revocation_grace`` is how long records that are being handled may
     take when their partitions go to somebody else. ``confirm_within``: how long the record before a position that lies
     behind the partition's end may take to show that it is there. ``commit_interval``: how often Kafka is told the
-    position, as information for lag monitors.
+    position, as information for lag monitors. ``isolation_level``: whether records of aborted transactions are read.
     """
 
     group: str = "routekeeper"
@@ -36,6 +38,7 @@ class ConsumerSettings:
     revocation_grace: float = 5.0
     confirm_within: float = 10.0
     commit_interval: float = 1.0
+    isolation_level: IsolationLevel = "read_committed"
     backoff: Backoff = field(default_factory=lambda: Backoff(base=0.2, cap=10.0))
 
     def for_embedded_broker(self) -> Self:
@@ -52,6 +55,7 @@ class ConsumerSettings:
             heartbeat_interval=0.3,
             rebalance_timeout=5.0,
             fetch_max_wait=0.04,
+            isolation_level="read_uncommitted",
         )
 
     def client_options(self, connection: KafkaConnection) -> dict[str, Any]:
@@ -64,6 +68,7 @@ class ConsumerSettings:
             "group_id": self.group,
             "group_instance_id": self.instance_id,
             "enable_auto_commit": False,
+            "isolation_level": self.isolation_level,
             "auto_offset_reset": "none",
             "fetch_max_wait_ms": int(self.fetch_max_wait * 1000),
             "fetch_max_bytes": self.fetch_max_bytes,

@@ -47,7 +47,7 @@ class EventPublisher:
     After a crash some of it is published again; position and version in the headers tell consumers what they have
     seen. Topics that were made anew (another ``epoch``) get the whole log again. A batch is at most ``batch_size``
     events, delivered within ``batch_seconds``; ``poll_seconds`` is how often to look for events that nobody woke the
-    publisher for.
+    publisher for. Only one at a time may run: of two, the slower one would leave older values on a compacted topic.
     """
 
     def __init__(

@@ -8,6 +8,7 @@ from domain import commands as c
 from domain import events as e
 from domain.deployment import Deployment, Lifecycle
 from domain.errors import CommandRejected, RejectionCode
+from domain.failures import FailureKind
 from domain.operations import Operation
 
 _FAILED_EVENTS: Final[Mapping[Operation, type[e.OperationFailed]]] = {
@@ -17,6 +18,10 @@ _FAILED_EVENTS: Final[Mapping[Operation, type[e.OperationFailed]]] = {
     Operation.SCALE: e.ScalingFailed,
     Operation.DESTROY: e.EndpointUnregistrationFailed,
 }
+
+
+#: After how many failed tries in a row (count) a forced destruction gives up on an endpoint.
+FORCED_ATTEMPTS = 5
 
 
 def start_registration(
@@ -41,19 +46,27 @@ def operation_failed(
     """Note the failure and when to try again; a forced destruction gives up on the endpoint instead."""
     if state.lifecycle is Lifecycle.DESTROYED:
         return []
-    if state.forced and command.operation is Operation.DESTROY and state.endpoint.may_exist:
-        return [e.EndpointAbandoned(at=now, reason=f"{command.code}: {command.reason}"[:2000])]
     failed = _FAILED_EVENTS.get(command.operation)
     if failed is None:
         return []
     before = state.failures.get(failed.operation)
+    attempts = 1 if before is None else before.attempts + 1
+    if _gives_up(state, command, attempts):
+        return [e.EndpointAbandoned(at=now, reason=f"{command.code}: {command.reason}"[:2000])]
     event = failed(
         at=now,
         code=command.code,
         reason=command.reason,
         detail=command.detail,
         kind=command.kind,
-        attempts=1 if before is None else before.attempts + 1,
+        attempts=attempts,
         next_attempt_at=command.next_attempt_at,
     )
     return [event]  # type: ignore[list-item] # every class in the table above is one of the union
+
+
+def _gives_up(state: Deployment, command: c.RecordOperationFailure, attempts: int) -> bool:
+    """Whether a forced destruction leaves the endpoint behind: at once where trying again cannot help."""
+    if not (state.forced and command.operation is Operation.DESTROY and state.endpoint.may_exist):
+        return False
+    return command.kind is FailureKind.PERMANENT or attempts >= FORCED_ATTEMPTS

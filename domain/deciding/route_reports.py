@@ -45,7 +45,7 @@ def _is_news(previous: RouteStatus, reported: RouteStatus) -> bool:
 def _reported(
     state: Deployment, changes: list[e.RouteStatusChange], now: datetime, limits: DecisionLimits
 ) -> e.RouteStatusReported:
-    failed = sum(_failed_to_start(change) for change in changes)
+    failed = sum(_failed_to_start(state, change, now, limits) for change in changes)
     failures = state.start_failures
     not_before = state.scale_out_not_before
     if failures and _starts_work_again(state, now, limits):
@@ -58,12 +58,14 @@ def _reported(
     )
 
 
-def _failed_to_start(change: e.RouteStatusChange) -> bool:
-    """Also a route that was gone before it ran, unless it had been told to go."""
+def _failed_to_start(state: Deployment, change: e.RouteStatusChange, now: datetime, limits: DecisionLimits) -> bool:
+    """Also a route that ended untold before it ran for long: an image that crashes after a while is no less broken."""
     if change.previous is RouteStatus.TERMINATING:
         return False
-    gone_early = change.previous is RouteStatus.PROVISIONING and change.status is RouteStatus.TERMINATED
-    return gone_early or change.status is RouteStatus.FAILED_TO_START
+    if change.status is not RouteStatus.TERMINATED:
+        return change.status is RouteStatus.FAILED_TO_START
+    lasted = now - state.routes[change.route_id].created_at
+    return change.previous is RouteStatus.PROVISIONING or lasted < timedelta(seconds=limits.healthy_resets_after)
 
 
 def _starts_work_again(state: Deployment, now: datetime, limits: DecisionLimits) -> bool:

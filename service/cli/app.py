@@ -8,14 +8,16 @@ from typer.core import TyperGroup
 
 from domain.errors import RoutekeeperError
 from service.cli import describe, get, send
+from service.cli.copy_log import copy_log
 from service.cli.history import history
+from service.cli.init import init
 from service.cli.options import examples
 from service.cli.output import note
 from service.cli.rejected import rejected
 from service.cli.replay import replay
 from service.cli.run import demo, worker
 
-_ORDER: Final = ("demo", "worker", "send", "get", "describe", "history", "replay", "rejected")
+_ORDER: Final = ("demo", "worker", "send", "get", "describe", "history", "replay", "rejected", "init", "copy-log")
 
 
 class _Commands(TyperGroup):
@@ -85,6 +87,10 @@ app.add_typer(send.app, name="send")
 app.command(epilog=examples("routekeeper rejected", "routekeeper rejected --code invalid-json --since 1h -o json"))(
     rejected
 )
+app.command(epilog=examples("routekeeper init", "ROUTEKEEPER_DATABASE__URL=… routekeeper init --roles"))(init)
+app.command(
+    "copy-log", epilog=examples("routekeeper copy-log .routekeeper/events.db postgresql://routekeeper_owner@db/control")
+)(copy_log)
 
 
 def main() -> None:

@@ -3,58 +3,53 @@
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from uuid import UUID
 
-from eventsourcing.sqlite import SQLiteDatastore
-from sqlalchemy import URL, Connection, make_url, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from adapters.event_store.event_log import RecorderEventLog
-from adapters.event_store.mapper import EventMapper
-from adapters.event_store.sqlite import SQLiteLogRecorder
-from projections.database import open_database, snapshot
+from projections.database import snapshot
 from projections.deployments import DEPLOYMENTS, resolve_deployment
 from service.cli.errors import LogMissing, ViewsMissing, ViewsUnreadable
 from service.settings import Settings
+from service.stores import StoreMissing, stores_of
 
 
 @contextmanager
 def reading_views(settings: Settings) -> Iterator[Connection]:
     """Open the live views as of one moment. Raises :class:`ViewsMissing` and :class:`ViewsUnreadable`."""
-    url = make_url(settings.views_url)
-    where = url.render_as_string(hide_password=True)
-    if url.get_backend_name() == "sqlite" and url.database:
-        where = url.database
-        url = _read_only(Path(where))
-    engine = open_database(url)
+    stores = stores_of(settings)
+    try:
+        engine = stores.read_views()
+    except StoreMissing:
+        raise ViewsMissing(_nothing_yet("views", stores.views_place)) from None
     try:
         with snapshot(engine) as connection:
             yield connection
     except DBAPIError as error:
         cause = str(error.orig).partition("\n")[0]
         if "no such table" in cause or "does not exist" in cause:
-            raise ViewsMissing(_nothing_yet("views", where)) from None
-        raise ViewsUnreadable(f"the views at {where} cannot be read: {cause}") from None
+            raise ViewsMissing(_nothing_yet("views", stores.views_place)) from None
+        raise ViewsUnreadable(f"the views at {stores.views_place} cannot be read: {cause}") from None
     finally:
         engine.dispose()
 
 
 @contextmanager
 def reading_log(settings: Settings) -> Iterator[RecorderEventLog]:
-    """Open the event log. Raises :class:`LogMissing`."""
-    file = settings.log_file
-    if not file.is_file():
-        raise LogMissing(_nothing_yet("event log", str(file)))
-    datastore = SQLiteDatastore(f"{file.absolute().as_uri()}?mode=ro")
+    """Open the event log. Raises :class:`LogMissing`, and what a database raises that does not answer."""
+    stores = stores_of(settings)
     try:
-        log = RecorderEventLog(SQLiteLogRecorder(datastore), EventMapper(), close=datastore.close)
+        log = stores.read_log()
         try:
             yield log
         finally:
             log.close()
+    except StoreMissing:
+        raise LogMissing(_nothing_yet("event log", stores.log_place)) from None
     except sqlite3.Error as error:
-        raise LogMissing(f"the event log at {file} cannot be read: {error}") from None
+        raise LogMissing(f"the event log at {stores.log_place} cannot be read: {error}") from None
 
 
 def deployment_id(settings: Settings, reference: str) -> UUID:
@@ -77,14 +72,8 @@ def deployment_names(connection: Connection, ids: Collection[UUID]) -> Mapping[U
     return {UUID(row.id): row.name for row in connection.execute(wanted)}
 
 
-def _read_only(file: Path) -> URL:
-    if not file.is_file():
-        raise ViewsMissing(_nothing_yet("views", str(file)))
-    return URL.create("sqlite", database=file.absolute().as_uri(), query={"mode": "ro", "uri": "true"})
-
-
 def _nothing_yet(what: str, where: str) -> str:
     return (
-        f"no {what} at {where} yet: start 'routekeeper worker' or 'routekeeper demo', "
-        "or name the folder that it works in by ROUTEKEEPER_DATA_DIR"
+        f"no {what} at {where} yet: start 'routekeeper worker' or 'routekeeper demo', or name the folder that it works "
+        "in by ROUTEKEEPER_DATA_DIR, or its database by ROUTEKEEPER_DATABASE__URL"
     )

@@ -18,8 +18,9 @@ from service.logs import configure_logs
 from service.settings import Settings
 from service.supervision import leaves
 
-#: How long an act may take to reach its state (seconds); joining a consumer group anew is part of one of them.
-_PATIENCE = 60.0
+#: How long an act may take to reach its state (seconds): longer than a call to the proxy that a kill cut off is waited
+#: for.
+_PATIENCE = 90.0
 
 #: Runs a command line, given as its arguments, and gives its exit code.
 Answer = Callable[[list[str]], int]

@@ -61,7 +61,8 @@ class ReplicaModel:
         reports: dict[UUID, list[c.RouteReport]] = {}
         for route_id, status in self._happened(now):
             deployment_id, before = self._routes[route_id]
-            if before is RouteStatus.TERMINATING and status is not RouteStatus.TERMINATED:
+            is_leaving = before is RouteStatus.TERMINATING or before.is_terminal
+            if is_leaving and status is not RouteStatus.TERMINATED:
                 continue
             self._routes[route_id] = (deployment_id, status)
             reports.setdefault(deployment_id, []).append(c.RouteReport(route_id=route_id, status=status))

@@ -42,7 +42,7 @@ async def set_up(settings: Settings, tell: Callable[[str], None]) -> AsyncIterat
     token = token_urlsafe(16)
     circuits = settings.data_dir / "reference-proxy.json"
     async with (
-        embedded_broker(settings, is_supervised=True) as parts,
+        embedded_broker(settings) as parts,
         ReferenceProxy(token, state_file=circuits) as proxy,
     ):
         served = EmbeddedProxy(address=proxy.address, token=token, groups=(RESOURCE_GROUP,))

@@ -1,6 +1,6 @@
 """Appends batches to an event log until it is killed, and says on standard output which ones are committed.
 
-``python -m tests.adapters.append_until_killed sqlite PATH``
+``python -m tests.adapters.append_until_killed sqlite PATH`` or ``… postgres 'URL SCHEMA'``
 """
 
 import asyncio
@@ -10,12 +10,17 @@ from typing import Final
 from uuid import uuid4
 
 from adapters.event_store.event_log import RecorderEventLog, open_sqlite_log
+from adapters.event_store.postgres_log import open_postgres_log
+from adapters.postgres.address import PostgresAddress
 from handlers.ports import LogBatch
 from tests.adapters.event_log_support import P0, due, events, move, outcome
 
 EVENTS_PER_BATCH: Final = 20
 
-_OPEN: Final[Mapping[str, Callable[[str], RecorderEventLog]]] = {"sqlite": open_sqlite_log}
+_OPEN: Final[Mapping[str, Callable[[str], RecorderEventLog]]] = {
+    "sqlite": open_sqlite_log,
+    "postgres": lambda place: open_postgres_log(PostgresAddress(place.split()[0]), schema=place.split()[1]),
+}
 
 
 async def append(log: RecorderEventLog) -> None:

@@ -5,6 +5,7 @@ suite for aggregate recorders is left out: the library runs it only against reco
 """
 
 import tempfile
+import threading
 from pathlib import Path
 from unittest import TestCase
 from uuid import uuid4
@@ -27,10 +28,16 @@ class _OnSQLite(TestCase):
 
     def recorder_on(self, database: str) -> SQLiteLogRecorder:
         datastore = SQLiteDatastore(database, pool_size=100)
-        self.addCleanup(datastore.close)
+        self.addCleanup(self.close, datastore, already=frozenset(threading.enumerate()))
         recorder = SQLiteLogRecorder(datastore)
         recorder.create_table()
         return recorder
+
+    def close(self, datastore: SQLiteDatastore, *, already: frozenset[threading.Thread]) -> None:
+        """Wait for the threads that the suite leaves behind: sqlite3 crashes where one reads while another closes."""
+        for thread in set(threading.enumerate()) - already:
+            thread.join(10)
+        datastore.close()
 
 
 class _InMemory(_OnSQLite):

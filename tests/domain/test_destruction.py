@@ -2,6 +2,7 @@ import pytest
 
 from domain import commands as c
 from domain import events as e
+from domain.deciding.endpoint import FORCED_ATTEMPTS
 from domain.deployment import Deployment, Lifecycle
 from domain.errors import RejectionCode
 from domain.failures import FailureKind
@@ -171,7 +172,8 @@ def test_a_forced_destruction_still_tells_the_routes_to_go() -> None:
 
 
 def give_up() -> When:
-    return given(*FORCED, h.terminating(1, 2)).when(h.failure_of(Operation.DESTROY))
+    refused_for_good = h.failure_of(Operation.DESTROY, kind=FailureKind.PERMANENT)
+    return given(*FORCED, h.terminating(1, 2)).when(refused_for_good)
 
 
 def test_a_forced_destruction_gives_up_on_a_missing_proxy_and_says_so() -> None:
@@ -179,6 +181,17 @@ def test_a_forced_destruction_gives_up_on_a_missing_proxy_and_says_so() -> None:
         e.EndpointAbandoned(at=NOW, reason="proxy-unavailable: the proxy answered 503"),
         e.DeploymentDestroyed(at=NOW, abandoned_routes=2),
     )
+
+
+@pytest.mark.parametrize("kind", [FailureKind.TRANSIENT, FailureKind.UNKNOWN])
+def test_a_forced_destruction_tries_several_times_where_that_may_help(kind: FailureKind) -> None:
+    failure = h.failure_of(Operation.DESTROY, kind=kind)
+    when = given(*FORCED, h.terminating(1, 2)).when(failure)
+
+    for _ in range(FORCED_ATTEMPTS - 2):
+        when = when.then_events(e.EndpointUnregistrationFailed).and_when(failure)
+
+    when.and_when(failure).then_events(e.EndpointAbandoned, e.DeploymentDestroyed)
 
 
 def test_a_forced_destruction_without_an_endpoint_has_nothing_to_give_up_on() -> None:

@@ -97,7 +97,8 @@ def test_what_failed_before_a_destruction_does_not_delay_it() -> None:
 def test_the_reason_for_giving_up_is_cut_to_what_an_event_holds() -> None:
     forced = given(*h.READY).when(c.DestroyDeployment(deployment_id=h.DEPLOYMENT, force=True))
 
-    gave_up = forced.and_when(h.failure_of(Operation.DESTROY).model_copy(update={"reason": "x" * 2000}))
+    refused = h.failure_of(Operation.DESTROY, kind=FailureKind.PERMANENT).model_copy(update={"reason": "x" * 2000})
+    gave_up = forced.and_when(refused)
 
     [abandoned] = [event for event in gave_up.events if isinstance(event, e.EndpointAbandoned)]
     assert len(abandoned.reason) == 2000

@@ -111,3 +111,16 @@ def test_a_route_from_before_the_failures_does_not_show_that_starts_work_again()
     )
 
     assert waits(given(*history).when(report(RouteStatus.FAILED_TO_START, 3))) == (6, 32.0)
+
+
+@pytest.mark.parametrize("ran", [RouteStatus.HEALTHY, RouteStatus.UNHEALTHY, RouteStatus.DEGRADED])
+def test_a_route_that_crashed_soon_after_it_ran_counts_as_a_failed_start(ran: RouteStatus) -> None:
+    started = (*h.SCALING, h.scaled_out(1, at=after(-59)), h.reported(ran, 1, at=after(-50)))
+
+    assert waits(given(*started).when(report(RouteStatus.TERMINATED, 1))) == (1, 1.0)
+
+
+def test_a_route_that_ended_after_it_ran_for_long_is_replaced_at_once() -> None:
+    started = (*h.SCALING, h.scaled_out(1, at=after(-61)), h.reported(RouteStatus.HEALTHY, 1, at=after(-50)))
+
+    assert waits(given(*started).when(report(RouteStatus.TERMINATED, 1))) == (0, None)

@@ -48,6 +48,10 @@ def test_unhealthy_goes_before_degraded_before_provisioning_before_healthy() -> 
     assert order(healthy, provisioning, degraded, unhealthy) == [4, 3, 2, 1]
 
 
+def test_a_route_that_no_longer_counts_goes_before_all_that_do() -> None:
+    assert order(route(1, RouteStatus.UNHEALTHY), route(2, RouteStatus.TERMINATING, age=99)) == [2, 1]
+
+
 def test_within_a_group_the_newest_goes_first() -> None:
     old, new = route(1, RouteStatus.HEALTHY, age=10), route(2, RouteStatus.HEALTHY, age=9.999999)
 

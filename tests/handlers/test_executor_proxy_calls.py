@@ -65,7 +65,7 @@ async def test_destroys_and_creates_share_their_proxys_limit(tmp_path: Path) -> 
 
 
 async def test_a_call_without_an_answer_ends_at_the_deadline_and_its_outcome_is_unknown(tmp_path: Path) -> None:
-    async with world_of(tmp_path, proxy=ProxySettings(call_timeout_seconds=0.05)) as world:
+    async with world_of(tmp_path, proxy=ProxySettings(call_timeout_seconds=0.4)) as world:
         deployments = await pending(world, groups=["sg1"] * 3)
         world.proxy.faults.set(HELD)
 
@@ -78,7 +78,7 @@ async def test_a_call_without_an_answer_ends_at_the_deadline_and_its_outcome_is_
 
 async def test_a_silent_proxy_does_not_keep_another_ones_deployments_from_success(tmp_path: Path) -> None:
     async with (
-        world_of(tmp_path, proxy=ProxySettings(call_timeout_seconds=0.2)) as world,
+        world_of(tmp_path, proxy=ProxySettings(call_timeout_seconds=0.5)) as world,
         ReferenceProxy(TOKEN) as silent,
     ):
         world.targets["sg2"] = ScalingGroupProxyTarget(silent.address, TOKEN)

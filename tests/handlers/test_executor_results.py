@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from domain.deployment import Deployment, Lifecycle
 from domain.routes import RouteStatus
 from handlers.deployment_repository import AutoScalingMetricsData, BatchUpdater, RouteCreator
+from handlers.proxy_calls import ProxyCallLimits, ProxyCalls
 from handlers.results import DeploymentExecutionResult
 from tests.executor_doubles import (
     CALCULATE,
@@ -80,7 +81,8 @@ class Neighbours:
             for key, fate in self.fates.items()
         }
         self.stored: dict[UUID, object] = {}
-        self.doubles = RecordingDoubles()
+        # Without the breaker, which would leave the proxy alone after some failures in a row.
+        self.doubles = RecordingDoubles(ProxyCalls(ProxyCallLimits(failure_threshold=1_000)))
         self._follow()
 
     def _follow(self) -> None:

@@ -1,6 +1,7 @@
 """SC-DE-011 to SC-DE-018 and SC-DE-INT-001 with the event-sourced repository and a real HTTP proxy."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from unittest.mock import patch
 from uuid import UUID
@@ -67,7 +68,7 @@ async def test_sc_de_013_no_change_needed_is_skipped(world: World) -> None:
 async def test_sc_de_014_a_replica_calculation_failure_is_captured(world: World) -> None:
     d1 = await world.state(await world.with_routes(active=3, scaling_policy=ScalingPolicy(rules=(QUEUE_RULE,))))
 
-    def unavailable(_deployment_id: UUID) -> Sequence[MetricSample]:
+    def unavailable(_deployment_id: UUID, _now: datetime) -> Sequence[MetricSample]:
         raise OSError("Metrics unavailable")
 
     with patch.object(world.plane.repository._samples, "of", unavailable):

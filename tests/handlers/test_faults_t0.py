@@ -9,11 +9,17 @@ import asyncio
 import logging
 import os
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 
-from tests.handlers.fault_plan import Faults
+from domain.commands import SetReplicaCount
+from domain.deployment import Lifecycle
+from tests.handlers.fault_load import create
+from tests.handlers.fault_oracle import check
+from tests.handlers.fault_plan import Faults, Plan
 from tests.handlers.fault_storm import storm
+from tests.handlers.fault_world import World
 from tests.handlers.virtual_time import NobodyWakes, simulate
 
 SEEDS = range(8)
@@ -91,6 +97,29 @@ def test_fault_06_records_of_one_deployment_in_several_partitions() -> None:
     struck = storm(SEEDS, Faults(foreign=0.4, resend=0.2))
 
     assert struck["foreign"] > len(SEEDS)
+
+
+def test_fault_06_what_a_record_in_a_foreign_partition_changed_is_acted_on_by_the_owner() -> None:
+    """The owner has an older state in memory and hears of the change from the log alone."""
+    deployment = UUID(int=1000)
+
+    async def scenario(world: World) -> None:
+        world.load.send(create(deployment, 1))
+        await asyncio.sleep(60)
+        assert world.states[deployment].lifecycle is Lifecycle.READY
+        world.load.send(SetReplicaCount(deployment_id=deployment, replica_count=3), shift=1)
+        await asyncio.sleep(60)
+        assert world.states[deployment].active_count == 3
+
+    async def one() -> None:
+        world = World(Plan(0, Faults()))
+        try:
+            await world.run(scenario)
+            await check(world)
+        finally:
+            world.close()
+
+    simulate(one())
 
 
 def test_fault_07_rebalance_in_the_middle_of_work_while_the_old_owner_goes_on_writing() -> None:

@@ -7,7 +7,7 @@ import pytest
 from domain import commands as c
 from domain import events as e
 from domain.autoscaling.rules import ScalingPolicy
-from domain.conditions import ConditionStatus, ConditionType, conditions
+from domain.conditions import PROXY_TARGET_MISSING, ConditionStatus, ConditionType, conditions
 from domain.deployment import Deployment, Lifecycle
 from domain.limits import DecisionLimits
 from domain.operations import Operation
@@ -76,8 +76,9 @@ async def test_a_proxy_that_comes_and_goes_during_a_destroy_is_not_taken_for_a_d
         await world.when(c.DestroyDeployment(deployment_id=d1))
         await world.idle()
 
-        assert world.circuits() == [d1]
-        assert not is_destroyed(await world.state(d1))
+        # Had the try without a proxy counted, the deployment would be gone and the circuit left.
+        assert is_destroyed(await world.state(d1))
+        assert world.circuits() == []
 
 
 async def test_a_forced_destruction_abandons_an_endpoint_without_proxy(tmp_path: Path) -> None:
@@ -223,3 +224,17 @@ async def test_samples_of_what_is_being_destroyed_are_no_failure(tmp_path: Path)
 
         assert is_destroyed(await world.state(d1))
         assert not [event for event in await world.events(d1) if isinstance(event, e.OperationFailed)]
+
+
+async def test_what_waits_for_a_proxy_goes_on_as_soon_as_a_worker_knows_one(tmp_path: Path) -> None:
+    async with world_of(tmp_path, reconciler=True) as world:
+        target = world.targets.pop("sg1")
+        d1 = await world.create(replica_count=0)
+        await world.idle()
+        assert (await world.state(d1)).failures[Operation.CHECK_PENDING].code == PROXY_TARGET_MISSING
+        world.targets["sg1"] = target
+
+        await world.restart()
+        await world.idle()
+
+        assert is_ready(await world.state(d1))

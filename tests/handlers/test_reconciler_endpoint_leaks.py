@@ -17,9 +17,9 @@ from service.demo.reference_proxy_faults import Faults, WorkerState
 from service.settings import ProxySettings
 from tests.executor_world import World, is_destroyed, is_ready, world_of
 
-#: A create call is over 1.05 seconds after it was announced to begin by then, and its echo ten seconds later.
-HASTY = ProxySettings(call_timeout_seconds=0.05, settle_seconds=10, limits=ProxyCallLimits(slot_wait_seconds=1))
-SETTLED = 10 + 1.05 + 10
+#: A create call is announced to begin within ten seconds and is over 1.4 seconds later, its echo after ten more.
+HASTY = ProxySettings(call_timeout_seconds=0.4, settle_seconds=10, limits=ProxyCallLimits(slot_wait_seconds=1))
+SETTLED = 10 + 1.4 + 10
 SILENT = Faults(worker=WorkerState.SILENT)
 
 

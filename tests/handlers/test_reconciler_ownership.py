@@ -1,30 +1,19 @@
-"""Who reconciles what: partitions that come and go, one operation at a time, bounded batches, and no lost wake-up."""
+"""Who reconciles what: partitions that come and go, one operation at a time, and groups that do not wait for others."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
-from typing import cast
 from unittest.mock import patch
 from uuid import UUID
 
 from domain import commands as c
-from domain.deployment import Deployment, Lifecycle
-from domain.limits import DecisionLimits
+from domain.deployment import Lifecycle
 from domain.operations import Operation
-from handlers.decider import Commit, CommitListener, Decider
 from handlers.deployment_repository import ScalingGroupProxyTarget
-from handlers.ownership import Ownership
-from handlers.ports import DueWork, EventLog
-from handlers.reconciler import Reconciler, ReconcilerLimits
-from handlers.reconciliation import Reconciliation
-from handlers.records import PartitionId
-from handlers.samples import SampleStore
 from service.demo.reference_proxy import ReferenceProxy
 from service.demo.reference_proxy_faults import Faults
-from tests.executor_doubles import a_deployment
-from tests.executor_world import RARE_POLLS, TOKEN, SetClock, is_ready, world_of
+from tests.executor_world import RARE_POLLS, TOKEN, is_ready, world_of
 
 HELD = Faults(delay_seconds=3600)
 
@@ -133,123 +122,3 @@ async def test_commands_that_pour_in_never_start_a_second_operation(tmp_path: Pa
 
         states = [await world.state(key) for key in ids]
         assert all(is_ready(state) and state.active_count == 4 for state in states)
-
-
-# --- with stand-ins, for numbers and moments -----------------------------------------------------------------------
-
-
-class Stage:
-    """Deployments that are due to be registered, for a reconciler whose operations last until they are told to end."""
-
-    def __init__(self, count: int) -> None:
-        self.deployments = {
-            UUID(int=number): replace(a_deployment(number), created_at=SetClock.now) for number in range(1, count + 1)
-        }
-        self.listeners: list[CommitListener] = []
-        self.loading = asyncio.Event()
-        self.may_load = asyncio.Event()
-        self.may_load.set()
-        self.may_end = asyncio.Event()
-        self.under_way = self.most_under_way = self.most_tasks = self.largest = 0
-        self.done: list[UUID] = []
-        self.all_done = asyncio.Event()
-        self.ownership = Ownership("commands", 1, lambda _: 0)
-        self.ownership.gain([PartitionId("commands", "1", 0)])
-        self.reconciler = Reconciler(
-            cast("EventLog", self),
-            cast("Decider", self),
-            cast("Reconciliation", self),
-            self.ownership,
-            SampleStore(),
-            clock=SetClock(),
-            decision_limits=DecisionLimits(),
-            limits=ReconcilerLimits(batch_size=100, batches=4),
-        )
-
-    def listen(self, listener: CommitListener) -> None:
-        self.listeners.append(listener)
-
-    def commit(self, *states: Deployment) -> None:
-        self.deployments |= {state.id: state for state in states}
-        for listener in self.listeners:
-            listener(Commit(states=states, samples=(), position=1))
-
-    async def load(self, ids: Collection[UUID]) -> Mapping[UUID, Deployment]:
-        found = {key: self.deployments[key] for key in ids}
-        if found:
-            self.loading.set()
-            await self.may_load.wait()
-        return found
-
-    async def due_work(self, **_: object) -> Sequence[DueWork]:
-        now = SetClock.now
-        return [DueWork(deployment_id=key, hash=0, due_at=now, version=1) for key in self.deployments]
-
-    async def run(self, _operation: Operation, deployments: Sequence[Deployment]) -> None:
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
-        self.largest = max(self.largest, len(deployments))
-        self.most_tasks = max(self.most_tasks, len(asyncio.all_tasks()))
-        await self.may_end.wait()
-        self.under_way -= 1
-        self.done += [deployment.id for deployment in deployments]
-        ended = [replace(d, version=d.version + 1, lifecycle=Lifecycle.DESTROYED) for d in deployments]
-        self.commit(*ended)
-        if len(self.done) >= len(self.deployments):
-            self.all_done.set()
-
-
-async def test_ten_thousand_due_deployments_are_handed_over_in_few_bounded_batches() -> None:
-    stage = Stage(10_000)
-    life = asyncio.create_task(stage.reconciler.run())
-    stage.may_end.set()
-
-    await stage.all_done.wait()
-
-    assert len(set(stage.done)) == 10_000
-    assert stage.largest == 100
-    assert stage.most_under_way <= 4
-    assert stage.most_tasks < 150
-    life.cancel()
-
-
-async def test_a_commit_during_the_look_at_who_is_due_is_not_forgotten() -> None:
-    """The state that was looked at had no work; the one that came meanwhile has."""
-    stage = Stage(1)
-    [due] = stage.deployments.values()
-    stage.deployments[due.id] = replace(due, target_revision=None)
-    stage.may_load.clear()
-    stage.may_end.set()
-    life = asyncio.create_task(stage.reconciler.run())
-    await stage.loading.wait()
-
-    stage.commit(replace(due, version=2))
-    stage.may_load.set()
-
-    await stage.all_done.wait()
-    assert stage.done == [due.id]
-    life.cancel()
-
-
-async def test_a_commit_at_the_end_of_an_operation_is_not_forgotten() -> None:
-    """The operation changes nothing, and as it ends somebody else's commit makes the deployment due."""
-    stage = Stage(1)
-    [due] = stage.deployments.values()
-    run = stage.run
-    rounds = 0
-
-    async def first_without_effect(operation: Operation, deployments: Sequence[Deployment]) -> None:
-        nonlocal rounds
-        rounds += 1
-        if rounds == 1:
-            stage.commit(replace(due, version=2, created_at=due.created_at + timedelta(hours=1)))
-            stage.commit(replace(due, version=3))
-        else:
-            await run(operation, deployments)
-
-    stage.may_end.set()
-    with patch.object(stage, "run", first_without_effect):
-        life = asyncio.create_task(stage.reconciler.run())
-        await stage.all_done.wait()
-    assert stage.done == [due.id]
-    life.cancel()

@@ -25,7 +25,7 @@ def report(deployment_id: UUID, *samples: tuple[str, float, float]) -> MetricsRe
 
 
 def values(store: SampleStore, deployment_id: UUID) -> dict[str, float]:
-    return {sample.metric: sample.value for sample in store.of(deployment_id)}
+    return {sample.metric: sample.value for sample in store.of(deployment_id, NOW)}
 
 
 def test_the_newest_sample_of_each_series_is_kept() -> None:
@@ -61,7 +61,7 @@ def test_the_deployment_that_was_not_heard_of_for_longest_goes_first() -> None:
     for seconds, key in enumerate((A, B, A, C)):
         store.add(report(key, ("cpu", 1, seconds)))
 
-    assert [bool(store.of(key)) for key in (A, B, C)] == [True, False, True]
+    assert [bool(store.of(key, NOW)) for key in (A, B, C)] == [True, False, True]
 
 
 def test_a_deployment_that_is_gone_is_forgotten() -> None:
@@ -71,4 +71,12 @@ def test_a_deployment_that_is_gone_is_forgotten() -> None:
     store.forget(A)
     store.forget(A)
 
-    assert store.of(A) == []
+    assert store.of(A, NOW) == []
+
+
+def test_a_sample_that_is_too_old_says_nothing_any_more() -> None:
+    store = SampleStore(SampleStoreLimits(max_age_seconds=60))
+    store.add(report(A, ("old", 1, 0), ("new", 2, 30)))
+
+    assert [sample.metric for sample in store.of(A, NOW + timedelta(seconds=61))] == ["new"]
+    assert store.of(A, NOW + timedelta(seconds=91)) == []

@@ -26,6 +26,8 @@ COMMANDS = [
     ("history",),
     ("replay",),
     ("rejected",),
+    ("init",),
+    ("copy-log",),
     ("send",),
     ("send", "create"),
     ("send", "set-target-revision"),
@@ -59,9 +61,12 @@ def test_every_command_explains_itself(run: Run, command: tuple[str, ...]) -> No
 
 def test_the_commands_are_listed_in_the_order_of_their_use(run: Run) -> None:
     listed = [line.split()[1] for line in run("--help").stdout.splitlines() if line.startswith("│ ") and line[2] != "-"]
-    names = [name for name in listed if name.isalpha()]
+    names = [name for name in listed if name.replace("-", "").isalpha()]
 
-    assert names[-8:] == ["demo", "worker", "send", "get", "describe", "history", "replay", "rejected"]
+    assert names[-10:] == [
+        *("demo", "worker", "send", "get", "describe", "history", "replay", "rejected"),
+        *("init", "copy-log"),
+    ]
 
 
 def test_the_version_is_one_line(run: Run) -> None:

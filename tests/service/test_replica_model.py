@@ -50,6 +50,17 @@ def test_a_replica_told_to_go_before_it_started_never_becomes_healthy() -> None:
     assert reported(model, 6) == {ROUTES[0]: RouteStatus.TERMINATED}
 
 
+def test_a_replica_that_ended_before_it_was_to_start_never_becomes_healthy() -> None:
+    """Also where the log has yet to hear of its end: a report that names what is over would be refused as a whole."""
+    model = ReplicaModel(ReplicaTimes(start=2, stop=1))
+    model.follow(DEPLOYMENT, scaled_out(*ROUTES), now=0)
+    terminating = e.RoutesTerminating(at=AT, route_ids=(ROUTES[0],), reason=TerminationReason.SCALE_IN)
+    model.follow(DEPLOYMENT, terminating, now=0)
+
+    assert reported(model, 1) == {ROUTES[0]: RouteStatus.TERMINATED}
+    assert reported(model, 2) == {ROUTES[1]: RouteStatus.HEALTHY}
+
+
 def test_what_the_log_already_knows_to_be_over_is_not_reported_again() -> None:
     model = ReplicaModel(ReplicaTimes(start=1))
     model.follow(DEPLOYMENT, scaled_out(ROUTES[0]), now=0)

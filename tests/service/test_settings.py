@@ -46,5 +46,12 @@ def test_a_setting_that_cannot_be_used_is_named_with_its_value(
     assert repr(value) in str(refused.value)
 
 
+def test_a_misspelt_setting_is_refused_and_not_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTEKEEPER_DATADIR", "/somewhere")
+
+    with pytest.raises(SettingsInvalid, match="ROUTEKEEPER_DATADIR: there is no such setting"):
+        load_settings()
+
+
 def test_the_reference_in_the_documentation_is_up_to_date() -> None:
     assert REFERENCE.read_text() == reference(), "run: make settings-reference"

@@ -1,0 +1,110 @@
+"""A log in a PostgreSQL database, to be copied from or to."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from psycopg import Connection, IsolationLevel, connect
+from psycopg.errors import UndefinedTable
+from psycopg.rows import TupleRow
+from psycopg.sql import SQL, Composable, Identifier
+
+from adapters.event_store.log_copy import CopiedTable, Kind, LogNotCopied, Value
+from adapters.event_store.postgres_log import open_postgres_log
+from adapters.postgres.address import PostgresAddress
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+#: Rows that are fetched at once (count).
+_ROWS_AT_ONCE: Final = 2000
+
+#: How columns travel in COPY's binary format; the rest is known by what the values are.
+_TYPES: Final = {
+    Kind.INTEGER: "int8",
+    Kind.TEXT: "text",
+    Kind.BYTES: "bytea",
+    Kind.ID: "uuid",
+    Kind.INSTANT: "timestamptz",
+}
+
+
+class PostgresLogPlace:
+    """Where a log is, or is to be: a schema of a database."""
+
+    def __init__(self, address: PostgresAddress, schema: str) -> None:
+        self._address = address
+        self._schema = schema
+
+    def __str__(self) -> str:
+        return f"{self._address}, schema {self._schema}"
+
+    @contextmanager
+    def read(self) -> Iterator["PostgresLogTables"]:
+        with connect(self._address.conninfo()) as connection:
+            connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            try:
+                yield PostgresLogTables(connection, self._schema)
+            except UndefinedTable:
+                raise LogNotCopied(f"there is no log at {self}") from None
+
+    @contextmanager
+    def write(self) -> Iterator["PostgresLogTables"]:
+        open_postgres_log(self._address, schema=self._schema).close()
+        with connect(self._address.conninfo()) as connection:
+            tables = PostgresLogTables(connection, self._schema)
+            yield tables
+            tables.go_on_behind_the_last_event()
+
+
+class PostgresLogTables:
+    """The tables, in one transaction."""
+
+    def __init__(self, connection: Connection[TupleRow], schema: str) -> None:
+        self._connection = connection
+        self._schema = schema
+
+    def rows(self, table: CopiedTable) -> Iterator[Sequence[Value]]:
+        columns = [Identifier(name) for name in table.columns]
+        statement = SQL("SELECT {} FROM {} ORDER BY {}").format(
+            SQL(", ").join(columns), self._table(table.name), SQL(", ").join(columns[: table.key])
+        )
+        instants = [index for index, kind in enumerate(table.columns.values()) if kind is Kind.INSTANT]
+        # A cursor of the server's, so that a log need not fit into memory.
+        with self._connection.cursor(f"copy_{table.name}", binary=True) as cursor:
+            cursor.itersize = _ROWS_AT_ONCE
+            for row in cursor.execute(statement):
+                values = list(row)
+                for index in instants:
+                    values[index] = (values[index] - _EPOCH) // _MICROSECOND
+                yield values
+
+    def write(self, table: CopiedTable, rows: Iterable[Sequence[Value]]) -> None:
+        names = SQL(", ").join(map(Identifier, table.columns))
+        statement = SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(self._table(table.name), names)
+        kinds = list(table.columns.values())
+        with self._connection.cursor().copy(statement) as copy:
+            copy.set_types([_column_type(name, kind) for name, kind in table.columns.items()])
+            for row in rows:
+                copy.write_row([_stored(kind, value) for kind, value in zip(kinds, row, strict=True)])
+
+    def go_on_behind_the_last_event(self) -> None:
+        """Let the next event have the next position."""
+        events = self._table("stored_events")
+        self._connection.execute(
+            SQL("SELECT setval(%s, max(notification_id)) FROM {} HAVING max(notification_id) > 0").format(events),
+            [f"{self._schema}.stored_events_notification_id_seq"],
+        )
+
+    def _table(self, name: str) -> Composable:
+        return Identifier(self._schema, name)
+
+
+def _column_type(name: str, kind: Kind) -> str:
+    return "int4" if name == "partition" else _TYPES[kind]
+
+
+def _stored(kind: Kind, value: Value) -> object:
+    return _EPOCH + int(value) * _MICROSECOND if kind is Kind.INSTANT and isinstance(value, int) else value

@@ -1,0 +1,117 @@
+"""One batch on its way into PostgreSQL: everything is sent at once, and judged when the answers are there."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from eventsourcing.persistence import StoredEvent
+from psycopg import Connection, Cursor, Pipeline
+from psycopg.errors import UniqueViolation
+from psycopg.rows import DictRow
+from psycopg.sql import Composed
+
+from adapters.event_store.postgres_tables import LogStatements
+from adapters.postgres import arrays
+from handlers.ports import CommandOutcome, DueWork, LogBatch, PositionConflict, PositionMove
+from handlers.records import PartitionId
+
+T = TypeVar("T")
+
+_Parameters = Sequence[object]
+_Call = tuple[Composed, _Parameters]
+
+
+class BatchInsert:
+    """The statements of an append, their parameters written out before anybody has to wait for the lock."""
+
+    def __init__(self, statements: LogStatements, channel: str, stored: Sequence[StoredEvent], batch: LogBatch) -> None:
+        self._origins = [move.origin for move in batch.positions]
+        moved = [move for move in batch.positions if move.expected is not None]
+        placed = [move for move in batch.positions if move.expected is None]
+        # A statement changes a row once: of several words about a deployment the newest counts.
+        due = {work.deployment_id: work for work in sorted(batch.due, key=lambda work: work.version)}.values()
+        self._on_positions = [*_call(statements.move, _moves, moved), *_call(statements.place, _places, placed)]
+        self._on_outcomes = _call(statements.keep_outcomes, _outcomes, batch.outcomes)
+        self._on_events = _call(statements.append, lambda some: [*_events(some), channel], stored)
+        self._on_due = [
+            *_call(statements.set_due, _due, [work for work in due if work.due_at is not None]),
+            *_call(statements.not_due, _not_due, [work for work in due if work.due_at is None]),
+        ]
+
+    def run(self, connection: Connection[DictRow], pipeline: Pipeline) -> Sequence[int]:
+        """Send everything, wait once for all answers, and give the positions of the events.
+
+        Raises :class:`PositionConflict`, else ``UniqueViolation``, for outcomes rather than for versions, and what the
+        database raises beyond that.
+        """
+        positions, _, events, _ = (
+            [connection.execute(statement, parameters, prepare=True, binary=True) for statement, parameters in calls]
+            for calls in (self._on_positions, self._on_outcomes, self._on_events, self._on_due)
+        )
+        try:
+            pipeline.sync()
+        except UniqueViolation:
+            # An outcome or a version is there already. What was sent before has its answer, and is judged first.
+            self._judge(positions)
+            raise
+        self._judge(positions)
+        return [position for row in _rows(events) for position in row["positions"]]
+
+    def _judge(self, positions: Sequence[Cursor[DictRow]]) -> None:
+        moved = {PartitionId(row["topic"], row["epoch"], row["partition"]) for row in _rows(positions)}
+        if missed := [origin for origin in self._origins if origin not in moved]:
+            raise PositionConflict(missed)
+
+
+def _rows(cursors: Sequence[Cursor[DictRow]]) -> list[DictRow]:
+    return [row for cursor in cursors for row in cursor.fetchall()]
+
+
+def _call(statement: Composed, columns: Callable[[Sequence[T]], _Parameters], rows: Sequence[T]) -> list[_Call]:
+    """Make a call for all rows; none for no rows."""
+    return [(statement, columns(rows))] if rows else []
+
+
+def _moves(moves: Sequence[PositionMove]) -> _Parameters:
+    topics, epochs, partitions, following, digests = _places(moves)
+    expected = arrays.bigints(move.expected or 0 for move in moves)
+    return [topics, epochs, partitions, expected, following, digests]
+
+
+def _places(moves: Sequence[PositionMove]) -> _Parameters:
+    return [
+        arrays.texts(move.origin.topic for move in moves),
+        arrays.texts(move.origin.epoch for move in moves),
+        arrays.bigints(move.origin.partition for move in moves),
+        arrays.bigints(move.next for move in moves),
+        arrays.texts(move.digest for move in moves),
+    ]
+
+
+def _outcomes(outcomes: Sequence[CommandOutcome]) -> _Parameters:
+    return [
+        arrays.texts(outcome.source for outcome in outcomes),
+        arrays.texts(outcome.id for outcome in outcomes),
+        arrays.texts(outcome.outcome for outcome in outcomes),
+    ]
+
+
+def _events(stored: Sequence[StoredEvent]) -> _Parameters:
+    return [
+        arrays.uuids(event.originator_id for event in stored),
+        arrays.bigints(event.originator_version for event in stored),
+        arrays.texts(event.topic for event in stored),
+        arrays.byteas(event.state for event in stored),
+    ]
+
+
+def _due(due: Sequence[DueWork]) -> _Parameters:
+    return [
+        arrays.uuids(work.deployment_id for work in due),
+        arrays.bigints(work.hash for work in due),
+        arrays.instants(work.due_at for work in due if work.due_at is not None),
+        arrays.bigints(work.version for work in due),
+    ]
+
+
+def _not_due(due: Sequence[DueWork]) -> _Parameters:
+    return [arrays.uuids(work.deployment_id for work in due), arrays.bigints(work.version for work in due)]

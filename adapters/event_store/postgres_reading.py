@@ -1,0 +1,82 @@
+"""What is read of the event store on PostgreSQL."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from eventsourcing.persistence import InterfaceError, Notification, OperationalError, StoredEvent
+from eventsourcing.postgres import PostgresProcessRecorder
+from eventsourcing.utils import retry
+from psycopg.rows import DictRow
+from psycopg.sql import Composed
+
+from adapters.event_store.postgres_datastore import LogDatastore
+from adapters.event_store.postgres_tables import LogStatements
+from adapters.postgres import arrays
+from handlers.ports import DueWork, Position
+from handlers.records import PartitionId
+
+
+class PostgresLogReading(PostgresProcessRecorder):
+    """Reads what :class:`~adapters.event_store.postgres.PostgresLogRecorder` writes; a call is one round trip."""
+
+    def __init__(self, datastore: LogDatastore, *, events_table_name: str = "stored_events") -> None:
+        super().__init__(datastore, events_table_name=events_table_name)
+        self.store = datastore
+        self.statements = LogStatements(datastore.schema, events_table_name)
+
+    def select_many(self, originator_ids: Collection[UUID]) -> Sequence[StoredEvent]:
+        """All events of many streams, one stream after the other, each in order."""
+        return [
+            StoredEvent(row["originator_id"], row["originator_version"], row["topic"], row["state"])
+            for row in self._rows(self.statements.select_many, [arrays.uuids(originator_ids)])
+        ]
+
+    def select_stream(self, originator_id: UUID) -> Sequence[Notification]:
+        """All events of a stream with their positions, in order."""
+        return [
+            Notification(
+                id=row["notification_id"],
+                originator_id=originator_id,
+                originator_version=row["originator_version"],
+                topic=row["topic"],
+                state=row["state"],
+            )
+            for row in self._rows(self.statements.select_stream, [originator_id])
+        ]
+
+    def select_positions(self, origins: Collection[PartitionId]) -> Mapping[PartitionId, Position]:
+        found = positions_in(self._rows(self.statements.select_positions))
+        return {origin: found[origin] for origin in origins if origin in found}
+
+    def select_due(self, partitions: Collection[int], of: int, until: datetime) -> Sequence[DueWork]:
+        rows = self._rows(self.statements.select_due, [until, of, list(partitions)])
+        return [DueWork(**row) for row in rows]
+
+    def select_position_at(self, moment: datetime) -> int:
+        rows = self._rows(self.statements.position_at, [moment])
+        return rows[0]["position"] if rows else 0
+
+    def select_follower(self, name: str) -> int:
+        rows = self._rows(self.statements.select_follower, [name])
+        return rows[0]["position"] if rows else 0
+
+    def move_follower(self, name: str, expected: int, following: int) -> bool:
+        """Compare-and-set; a follower that never moved stands at 0."""
+        parameters = {"name": name, "expected": expected, "following": following}
+        with self.store.get_connection() as connection:
+            return connection.execute(self.statements.move_follower, parameters, prepare=True).rowcount == 1
+
+    @retry((InterfaceError, OperationalError), max_attempts=2, wait=0.2)
+    def _rows(self, statement: Composed, parameters: Sequence[object] = ()) -> list[DictRow]:
+        """Read; once more where the connection turns out to be dead."""
+        with self.store.get_connection() as connection:
+            return connection.execute(statement, parameters, prepare=True, binary=True).fetchall()
+
+
+def positions_in(rows: Collection[DictRow]) -> Mapping[PartitionId, Position]:
+    """The positions of partitions, as they are stored."""
+    return {
+        PartitionId(row["topic"], row["epoch"], row["partition"]): Position(next=row["next"], digest=row["digest"])
+        for row in rows
+    }
