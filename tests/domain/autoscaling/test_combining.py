@@ -149,6 +149,13 @@ def test_a_paused_change_is_recorded_as_such_and_remembered() -> None:
     assert evaluation.history.highs[-1].replicas == 7
 
 
+def test_a_step_rule_that_changed_nothing_does_not_begin_its_cooldown() -> None:
+    acts, paused = loaded(90, UP), loaded(90, UP, policy={"pause": "all"})
+
+    assert acts.decision().evaluation is not None
+    assert (paused.reasoning.winner, paused.decision().evaluation) == ("up", None)
+
+
 def test_a_pause_holds_against_the_bounds_too() -> None:
     assert desired(together(5, current=5, policy={"pause": "scale-in", "max_replicas": 3})) == 5
     assert desired(together(5, current=5, policy={"pause": "scale-in", "min_replicas": 6})) == 6

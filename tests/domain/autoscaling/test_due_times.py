@@ -5,6 +5,7 @@ import pytest
 from domain.autoscaling.behavior import Behavior, RatePolicy, RateUnit, ScalingRules
 from domain.autoscaling.history import ScalingHistory
 from domain.autoscaling.metric import MetricSource
+from domain.autoscaling.reasoning import Limited
 from domain.autoscaling.rules import Comparator, ScheduleRule, StepRule, TargetTrackingRule
 from tests.domain.autoscaling.worlds import (
     NOW,
@@ -81,6 +82,22 @@ def test_growing_by_default_doubles_in_a_quarter_of_a_minute_however_often_it_is
         counts.append(current)
 
     assert [counts[second] for second in (0, 14, 15, 29, 30)] == [10, 10, 20, 20, 40]
+
+
+def test_growing_by_default_to_four_needs_no_doubling() -> None:
+    assert evaluated(exactly(9), current=1, samples=[asking_for(9)]).desired == 4
+
+
+def test_at_the_upper_bound_it_is_the_bound_that_limits_and_not_a_rate() -> None:
+    evaluation = evaluated(
+        exactly(20),
+        current=10,
+        samples=[asking_for(20)],
+        history=remembering((), [(5, 8)]),
+        policy={"max_replicas": 10},
+    )
+
+    assert (evaluation.desired, evaluation.reasoning.limited) == (10, Limited.TOO_MANY)
 
 
 def test_the_first_of_several_times_counts() -> None:

@@ -41,6 +41,22 @@ def test_a_turn_of_demand_begins_the_wait_anew() -> None:
     assert asked(50, 2, again.history, 55).desired == 5
 
 
+def test_a_need_in_the_other_direction_has_a_wait_of_its_own() -> None:
+    up = asked(50, 2, REMEMBERING)
+    rule = REQUESTS.model_copy(update={"downscale_delay_seconds": 20.0})
+
+    down = evaluated(rule, current=2, samples=[of_whole(5, at=after(25))], history=up.history, now=after(25))
+
+    assert (down.desired, down.due_at) == (2, after(45))
+
+
+def test_after_a_change_the_wait_begins_anew() -> None:
+    first = asked(50, 2, REMEMBERING)
+    changed = asked(50, 2, first.history, 30)
+
+    assert asked(90, changed.desired, changed.history, 31).desired == 5
+
+
 def test_fewer_requests_have_to_last_much_longer() -> None:
     history = asked(10, 5, REMEMBERING).history
 
@@ -110,6 +126,17 @@ def test_a_panic_is_over_a_stable_window_after_its_last_surge() -> None:
     again = windowed(200, 10, surge.history, 30)
     assert windowed(10, 20, again.history, 89).desired == 20
     assert windowed(10, 20, again.history, 90).desired == 10
+
+
+def test_where_no_traffic_can_come_nothing_slows_removing_down() -> None:
+    calm = ScalingHistory(evaluated_at=NOW, memories={"windows": PanicMemory()})
+
+    counts = [
+        evaluated(WINDOWS, current=9, samples=[of_whole(0)], history=calm, reachable=reachable).desired
+        for reachable in (True, False)
+    ]
+
+    assert counts == [4, 0]
 
 
 def test_without_samples_in_the_window_it_cannot_tell() -> None:

@@ -78,6 +78,19 @@ def test_an_outage_does_not_scale_in_under_load() -> None:
     assert (evaluation.desired, outcome(evaluation).recommended) == (5, 2)
 
 
+def test_rounding_makes_no_replica() -> None:
+    """The sum of 0.1 and 0.2 is a little more than 0.3 to a computer, and a third of 0.3 no reason for a fourth."""
+    rule = LATENCY.model_copy(update={"target": 0.1})
+
+    assert outcome(evaluated(rule, current=2, samples=of_routes([0.1, 0.2]))).recommended == 3
+
+
+def test_from_zero_nothing_is_tolerated() -> None:
+    rule = LATENCY.model_copy(update={"target_type": TargetType.VALUE})
+
+    assert evaluated(rule, current=0, samples=[of_whole(95)]).desired == 1
+
+
 def test_a_restart_never_scales_in_at_once() -> None:
     """What was recommended before is not known, so the current count is what was."""
     evaluation = evaluated(exactly(2), current=9, samples=[asking_for(2)], history=ScalingHistory())

@@ -62,6 +62,7 @@ def test_a_floor_above_a_ceiling_wins() -> None:
     low = NIGHT.model_copy(update={"name": "low", "start": "0 7 * * *", "end": "0 21 * * *"})
 
     assert desired(at(NOON, DAY, low)) == 5
+    assert desired(at(NOON, DAY, low, current=5, wanted=8)) == 5
 
 
 def test_the_policy_bounds_a_floor() -> None:
