@@ -25,6 +25,7 @@ class RejectionCode(StrEnum):
     ROLLOUT_NOT_SUPPORTED = "rollout-not-supported"
     INVALID_BOUNDS = "invalid-bounds"
     INVALID_UNTIL = "invalid-until"
+    UNKNOWN_TIME_ZONE = "unknown-time-zone"
     SAMPLE_IN_FUTURE = "sample-in-future"
     CHANGED_MEANWHILE = "changed-meanwhile"
 

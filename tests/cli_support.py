@@ -139,8 +139,8 @@ def scale_by_rule(chronicle: Chronicle) -> None:
         metric=92.5,
         samples=1,
         watermark=chronicle.now,
-        comparator=BUSY.comparator,
-        threshold=BUSY.threshold,
+        comparator=Comparator.GREATER_THAN,
+        threshold=80.0,
         unclamped=3,
         proposed=3,
     )

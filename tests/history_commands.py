@@ -137,8 +137,8 @@ def _desire(state: Deployment, step: Step, now: datetime) -> c.RecordDesiredRepl
         metric=0.1 * step.variant,
         samples=3,
         watermark=now,
-        comparator=_RULE.comparator,
-        threshold=_RULE.threshold,
+        comparator=Comparator.GREATER_THAN,
+        threshold=0.8,
         unclamped=desired,
         proposed=desired,
     )

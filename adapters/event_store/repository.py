@@ -7,7 +7,9 @@ from uuid import UUID
 
 from domain import commands as c
 from domain.autoscaling.decision import DecisionReason, ScalingDecision
-from domain.autoscaling.engine import ScalingInput, evaluate
+from domain.autoscaling.engine import Evaluation, ScalingInput, evaluate
+from domain.autoscaling.history import ScalingHistory
+from domain.autoscaling.window import SampleWindows
 from domain.errors import CommandRejected, RejectionCode
 from domain.operations import Operation
 from handlers.decider import Decider
@@ -29,7 +31,7 @@ class EventSourcedDeploymentRepository:
 
     Between reading an operation's input and storing its result it remembers what the result needs and the port does not
     carry: whose the routes are (``remembered_routes``, beside those fetched last), and the arithmetic behind a desired
-    number of replicas.
+    number of replicas. From one evaluation to the next it remembers ``remembered_histories`` (count).
     """
 
     def __init__(
@@ -40,14 +42,17 @@ class EventSourcedDeploymentRepository:
         *,
         clock: Callable[[], datetime],
         remembered_routes: int = 100_000,
+        remembered_histories: int = 100_000,
     ) -> None:
         self._decider = decider
         self._proxy_targets = proxy_targets
         self._samples = samples
         self._clock = clock
         self._remembered_routes = remembered_routes
+        self._remembered_histories = remembered_histories
         self._route_owners: dict[UUID, UUID] = {}
-        self._decisions: dict[UUID, ScalingDecision] = {}
+        self._evaluations: dict[UUID, Evaluation] = {}
+        self._histories: dict[UUID, ScalingHistory] = {}
 
     async def fetch_scaling_group_proxy_targets(
         self, scaling_groups: set[str]
@@ -100,7 +105,7 @@ class EventSourcedDeploymentRepository:
     ) -> AutoScalingMetricsData:
         ids = {deployment.id for deployment in deployments}
         for key in ids:
-            self._decisions.pop(key, None)
+            self._evaluations.pop(key, None)
         return AutoScalingMetricsData(
             routes_by_endpoint=await self.fetch_active_routes_by_endpoint_ids(ids),
             samples_by_endpoint={key: self._samples.of(key, self._clock()) for key in ids if rules.get(key)},
@@ -111,30 +116,46 @@ class EventSourcedDeploymentRepository:
         commands = []
         for key, count in desired.items():
             # Kept until it is stored, as storing may be tried again.
-            decision = self._decisions.get(key)
-            if decision is None or decision.desired != count:
+            evaluation = self._evaluations.get(key)
+            if evaluation is not None and evaluation.desired == count:
+                decision = evaluation.decision()
+            else:
                 current = states[key].target_replica_count if key in states else count
                 decision = ScalingDecision(previous=current, desired=count, reason=DecisionReason.MANUAL)
             commands.append(c.RecordDesiredReplicas(deployment_id=key, decision=decision))
         await self._execute(commands, Operation.CALCULATE)
         for key in desired:
-            self._decisions.pop(key, None)
+            evaluation = self._evaluations.pop(key, None)
+            if evaluation is not None:
+                self._remember_history(key, evaluation)
 
     async def calculate_desired_replicas_for_deployment(
         self, deployment: DeploymentInfo, rules: Sequence[AutoScalingRule], metrics: AutoScalingMetricsData
     ) -> int | None:
+        now = self._clock()
+        policy = deployment.scaling_policy.model_copy(update={"rules": tuple(rules)})
+        samples = metrics.samples_by_endpoint.get(deployment.id, ())
         given = ScalingInput(
             current=deployment.target_replica_count,
-            active={route.id for route in metrics.routes_by_endpoint.get(deployment.id, ())},
-            samples=metrics.samples_by_endpoint.get(deployment.id, ()),
+            routes=metrics.routes_by_endpoint.get(deployment.id, ()),
+            samples=SampleWindows().added(samples, now, policy.window_limits),
+            history=self._histories.get(deployment.id, ScalingHistory()),
             rules_fired_at=deployment.rules_fired_at,
+            baseline=deployment.replica_spec.replica_count,
         )
-        policy = deployment.scaling_policy.model_copy(update={"rules": tuple(rules)})
-        decision = evaluate(policy, given, self._clock())
-        if decision is None:
+        evaluation = evaluate(policy, given, now)
+        if evaluation.desired == evaluation.previous:
+            self._remember_history(deployment.id, evaluation)
             return None
-        self._decisions[deployment.id] = decision
-        return decision.desired
+        self._evaluations[deployment.id] = evaluation
+        return evaluation.desired
+
+    def _remember_history(self, deployment_id: UUID, evaluation: Evaluation) -> None:
+        """Forget those that were evaluated longest ago first; without a history an evaluation is only more careful."""
+        self._histories.pop(deployment_id, None)
+        while len(self._histories) >= self._remembered_histories:
+            del self._histories[next(iter(self._histories))]
+        self._histories[deployment_id] = evaluation.history
 
     async def mark_terminating_route_status_bulk(self, route_ids: Collection[UUID]) -> None:
         await self._execute(self._terminations(route_ids), Operation.DESTROY)

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from domain.autoscaling.rules import Comparator, MetricSource
+from domain.autoscaling.metric import Comparator, MetricSource
+from domain.autoscaling.reasoning import Reasoning
 from domain.message import Message, Moment, Name, ReplicaCount
 
 
@@ -14,14 +15,28 @@ class DecisionReason(StrEnum):
 
     #: A rule of the scaling policy fired.
     RULE = "rule"
-    #: There are no rules: the number set by hand counts.
+    #: There are no rules that size the deployment: the number set by hand counts.
     MANUAL = "manual"
-    #: The number was outside the policy's bounds.
+    #: The number was outside the bounds of the policy or of a schedule, or would have been.
     BOUNDS = "bounds"
+    #: The rules want no change.
+    UNCHANGED = "unchanged"
+    #: The rules want a change, but recent recommendations were against it.
+    STABILIZED = "stabilized"
+    #: The rules want a change, but there were enough in the last time.
+    RATE_LIMITED = "rate-limited"
+    #: The rules cannot tell, for want of samples.
+    NO_METRICS = "no-metrics"
+    #: The rules want a change, but it is paused.
+    PAUSED = "paused"
+    #: The number is held against the rules.
+    OVERRIDDEN = "overridden"
+    #: Somebody set the number to 0, and the rules do not wake what was put to sleep.
+    DISABLED = "disabled"
 
 
 class RuleEvaluation(Message):
-    """One rule held against the samples: ``metric`` (the rule's unit) COMPARATOR ``threshold`` gives ``proposed``.
+    """One step rule held against the samples: ``metric`` (the rule's unit) COMPARATOR ``threshold`` gives ``proposed``.
 
     ``samples`` counts the samples in the aggregate, ``watermark`` is the newest of their times, and ``unclamped`` is
     the number of replicas before the rule's own bounds.
@@ -40,9 +55,14 @@ class RuleEvaluation(Message):
 
 
 class ScalingDecision(Message):
-    """From ``previous`` to ``desired`` replicas, and why; ``evaluation`` is there when a rule decided."""
+    """From ``previous`` to ``desired`` replicas, and why.
+
+    ``evaluation`` is there when a step rule decided, whose cooldown begins with this; ``reasoning`` is the whole chain,
+    where the engine went through it.
+    """
 
     previous: ReplicaCount
     desired: ReplicaCount
     reason: DecisionReason
     evaluation: RuleEvaluation | None = None
+    reasoning: Reasoning | None = Field(default=None, exclude_if=lambda reasoning: reasoning is None)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from domain.autoscaling.rules import MetricSource
+from domain.autoscaling.metric import MetricSource
 from domain.message import Message, Moment, Name
 
 #: Most samples in one report (count).

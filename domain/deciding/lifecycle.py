@@ -17,7 +17,7 @@ def create(state: Deployment | None, command: c.CreateDeployment, now: datetime)
     digest = sha256(command.model_dump_json(exclude_defaults=True).encode()).hexdigest()
     if state is not None:
         return _create_again(state, digest, now)
-    replicas.check_bounds(command.scaling_policy, field="scaling_policy.min_replicas")
+    replicas.check_policy(command.scaling_policy, field="scaling_policy")
     created = e.DeploymentCreated(
         at=now,
         deployment_id=command.deployment_id,

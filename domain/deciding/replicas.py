@@ -34,7 +34,7 @@ def set_count(state: Deployment, command: c.SetReplicaCount, now: datetime) -> S
 
 def set_policy(state: Deployment, command: c.SetScalingPolicy, now: datetime) -> Sequence[e.DeploymentEvent]:
     """Replace the policy; a target outside its bounds is brought inside at once, without waiting for metrics."""
-    check_bounds(command.policy, field="policy.min_replicas")
+    check_policy(command.policy, field="policy")
     if state.scaling_policy == command.policy:
         reason = "the scaling policy is this one already"
         return [e.CommandHadNoEffect(at=now, command="set-scaling-policy", reason=reason)]
@@ -55,11 +55,18 @@ def _target_under(policy: ScalingPolicy, state: Deployment, now: datetime) -> li
     return [e.DesiredReplicasCalculated(at=now, decision=decision)]
 
 
-def check_bounds(policy: ScalingPolicy | None, *, field: str) -> None:
-    """Refuse a policy whose smallest number of replicas is above its largest."""
-    if policy is not None and policy.min_replicas > policy.max_replicas:
+def check_policy(policy: ScalingPolicy | None, *, field: str) -> None:
+    """Refuse a policy whose smallest number of replicas is above its largest, or with a time zone unknown here."""
+    if policy is None:
+        return
+    if policy.min_replicas > policy.max_replicas:
         message = f"min_replicas {policy.min_replicas} is above max_replicas {policy.max_replicas}"
-        raise CommandRejected(RejectionCode.INVALID_BOUNDS, message, field=field, value=policy.min_replicas)
+        raise CommandRejected(
+            RejectionCode.INVALID_BOUNDS, message, field=f"{field}.min_replicas", value=policy.min_replicas
+        )
+    for zone in policy.unknown_time_zones:
+        message = f"time zone {zone!r} is not known here"
+        raise CommandRejected(RejectionCode.UNKNOWN_TIME_ZONE, message, field=f"{field}.rules", value=zone)
 
 
 def clamped(count: int, policy: ScalingPolicy, now: datetime) -> list[e.DeploymentEvent]:

@@ -18,7 +18,8 @@ from service.cli.moments import age, ago, now, shown
 from service.cli.options import Deployment, Interval, Output, Watch, examples
 from service.cli.output import Answer, Column, OutputFormat, clean, facts, section, table
 from service.cli.reading import reading_views
-from service.cli.scaling_words import describe_bounds, describe_decision, describe_rule, number, replicas
+from service.cli.rule_words import describe_rule
+from service.cli.scaling_words import describe_bounds, describe_decision, number, replicas
 from service.cli.tables import conditions_table, lifecycle_text, replicas_text, routes_table
 from service.cli.watch import show
 from service.cli.words import operation_in_words

@@ -3,7 +3,9 @@
 from typing import assert_never
 
 from domain.autoscaling.decision import DecisionReason, RuleEvaluation, ScalingDecision
-from domain.autoscaling.rules import Comparator, MetricSource, ScalingPolicy, ScalingRule
+from domain.autoscaling.explain import explain
+from domain.autoscaling.rules import Comparator, MetricSource, ScalingPolicy
+from domain.autoscaling.step import StepRule
 from domain.message import MAX_REPLICAS
 from service.cli.moments import length
 
@@ -24,10 +26,16 @@ def describe_policy(policy: ScalingPolicy) -> str:
     return f"{rules}, {describe_bounds(policy.min_replicas, policy.max_replicas)}"
 
 
-def describe_rule(rule: ScalingRule) -> str:
-    """Write what a rule does, and when."""
-    step = f"add {replicas(rule.step)}" if rule.step > 0 else f"remove {replicas(-rule.step)}"
-    said = f"{step} when {_aggregated(rule.source, rule.metric)} {_symbol(rule.comparator)} {rule.threshold:g}"
+def describe_step(rule: StepRule) -> str:
+    """Write what a step rule does, and when."""
+    seen = _aggregated(rule.source, rule.metric)
+    if rule.comparator is not None and rule.threshold is not None:
+        said = _step_when(rule.step, f"{seen} {_symbol(rule.comparator)} {rule.threshold:g}")
+    else:
+        up, down = rule.scale_up_threshold, rule.scale_down_threshold
+        both = [_step_when(rule.step, f"{seen} > {up:g}")] if up is not None else []
+        both += [_step_when(-rule.step, f"{seen} < {down:g}")] if down is not None else []
+        said = ", ".join(both)
     rest = f", then rest for {length(rule.cooldown_seconds)}" if rule.cooldown_seconds else ", again and again"
     bounded = (rule.min_replicas, rule.max_replicas) != (0, MAX_REPLICAS)
     return said + rest + (f"; {describe_bounds(rule.min_replicas, rule.max_replicas)}" if bounded else "")
@@ -41,10 +49,10 @@ def describe_decision(decision: ScalingDecision) -> str:
             return f"{change}: there are no rules, so the number set by hand counts"
         case DecisionReason.BOUNDS:
             return f"{change}: the number was outside the policy's bounds"
-        case DecisionReason.RULE:
-            return f"{change}: {_evaluated(decision, decision.evaluation)}" if decision.evaluation else change
+        case DecisionReason.RULE if decision.evaluation is not None:
+            return f"{change}: {_evaluated(decision, decision.evaluation)}"
         case _:
-            assert_never(decision.reason)
+            return f"{change}: {explain(decision).partition(': ')[2]}"
 
 
 def replicas(count: int) -> str:
@@ -55,6 +63,11 @@ def replicas(count: int) -> str:
 def number(count: int, what: str) -> str:
     """``1 route``, ``2 routes``."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _step_when(step: int, condition: str) -> str:
+    change = f"add {replicas(step)}" if step > 0 else f"remove {replicas(-step)}"
+    return f"{change} when {condition}"
 
 
 def _evaluated(decision: ScalingDecision, evaluation: RuleEvaluation) -> str:
@@ -78,6 +91,8 @@ def _aggregated(source: MetricSource, metric: str) -> str:
             return f"the replicas' mean {metric}"
         case MetricSource.INFERENCE_FRAMEWORK:
             return f"{metric} per replica"
+        case MetricSource.PROMETHEUS:
+            return metric
         case _:
             assert_never(source)
 

@@ -218,7 +218,7 @@ async def test_a_stored_number_carries_the_arithmetic_that_led_to_it(
     [event] = await calculated(world, d1)
     assert event.decision.evaluation is not None
     assert (event.decision.evaluation.metric, event.decision.evaluation.rule) == (25, "queue-long")
-    assert repository._decisions == {}
+    assert repository._evaluations == {}
 
 
 async def test_the_arithmetic_is_kept_when_storing_has_to_be_tried_again(

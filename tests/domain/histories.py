@@ -11,7 +11,7 @@ from domain.decide import decide
 from domain.failures import FailureKind
 from domain.operations import Operation
 from domain.revision import HealthCheck, Revision
-from domain.routes import RouteStatus, TerminationReason
+from domain.routes import Route, RouteStatus, TerminationReason
 from tests.domain.scenario import NOW, numbered_ids
 
 EARLIER = NOW - timedelta(hours=1)
@@ -54,6 +54,18 @@ CREATE = c.CreateDeployment(
 def route_id(number: int) -> UUID:
     """The id of the deployment's ``number``-th route (from 1)."""
     return UUID(int=number)
+
+
+def healthy(number: int) -> Route:
+    """The deployment's ``number``-th route, healthy since an hour ago."""
+    return Route(
+        id=route_id(number),
+        revision_id=REVISION.revision_id,
+        status=RouteStatus.HEALTHY,
+        traffic_ratio=1.0,
+        created_at=EARLIER,
+        status_since=EARLIER,
+    )
 
 
 def scaled_out(*numbers: int, at: datetime = EARLIER) -> e.ScaledOut:
@@ -99,8 +111,8 @@ def evaluation_of(rule: StepRule, proposed: int) -> RuleEvaluation:
         metric=90.0,
         samples=2,
         watermark=EARLIER,
-        comparator=rule.comparator,
-        threshold=rule.threshold,
+        comparator=Comparator.GREATER_THAN,
+        threshold=80.0,
         unclamped=proposed,
         proposed=proposed,
     )

@@ -1,3 +1,7 @@
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+
 import pytest
 from hypothesis import given as for_any
 from hypothesis import settings
@@ -10,6 +14,7 @@ from domain.autoscaling.decision import DecisionReason, ScalingDecision
 from domain.autoscaling.engine import ScalingInput, evaluate
 from domain.autoscaling.rules import Comparator, MetricSource, ScalingPolicy
 from domain.autoscaling.samples import MetricSample
+from domain.autoscaling.window import SampleWindows
 from domain.errors import RejectionCode
 from tests.domain import histories as h
 from tests.domain.scenario import NOW, after, given
@@ -18,9 +23,18 @@ IDLE = h.BUSY.model_copy(update={"name": "idle", "comparator": Comparator.LESS_T
 UNDER_POLICY = (*h.READY, e.ScalingPolicySet(at=h.EARLIER, policy=h.POLICY))
 
 
-def busy_at(value: float, current: int = 2) -> ScalingInput:
-    sample = MetricSample(source=MetricSource.KERNEL, metric="gpu_util", value=value, at=NOW, route_id=h.route_id(1))
-    return ScalingInput(current=current, active={h.route_id(1)}, samples=[sample], rules_fired_at={})
+def busy_at(
+    value: float, current: int = 2, *, at: datetime = NOW, fired_at: Mapping[str, datetime] = MappingProxyType({})
+) -> ScalingInput:
+    sample = MetricSample(source=MetricSource.KERNEL, metric="gpu_util", value=value, at=at, route_id=h.route_id(1))
+    samples = SampleWindows().added([sample], at)
+    return ScalingInput(current=current, routes=[h.healthy(1)], samples=samples, rules_fired_at=fired_at)
+
+
+def evaluated(policy: ScalingPolicy, given_input: ScalingInput, now: datetime) -> ScalingDecision | None:
+    """The decision, where it changes anything."""
+    evaluation = evaluate(policy, given_input, now)
+    return None if evaluation.desired == evaluation.previous else evaluation.decision()
 
 
 def desired(decision: ScalingDecision | None) -> int | None:
@@ -36,7 +50,7 @@ def record(
 
 
 def test_a_decision_holds_the_rule_that_made_it() -> None:
-    decision = evaluate(h.POLICY, busy_at(90), NOW)
+    decision = evaluated(h.POLICY, busy_at(90), NOW)
 
     assert decision is not None
     assert (decision.previous, decision.desired, decision.reason) == (2, 3, DecisionReason.RULE)
@@ -47,40 +61,40 @@ def test_a_decision_holds_the_rule_that_made_it() -> None:
 def test_the_first_rule_that_changes_something_decides() -> None:
     big_step = h.BUSY.model_copy(update={"name": "big step", "step": 4})
 
-    assert desired(evaluate(ScalingPolicy(rules=(IDLE, h.BUSY, big_step)), busy_at(90), NOW)) == 3
-    assert desired(evaluate(ScalingPolicy(rules=(big_step, h.BUSY)), busy_at(90), NOW)) == 6
+    assert desired(evaluated(ScalingPolicy(rules=(IDLE, h.BUSY, big_step)), busy_at(90), NOW)) == 3
+    assert desired(evaluated(ScalingPolicy(rules=(big_step, h.BUSY)), busy_at(90), NOW)) == 6
 
 
 def test_a_rule_that_rests_or_cannot_move_leaves_it_to_the_next() -> None:
     at_its_max = h.BUSY.model_copy(update={"name": "at its max", "max_replicas": 2})
 
-    assert desired(evaluate(ScalingPolicy(rules=(at_its_max, h.BUSY)), busy_at(90), NOW)) == 3
+    assert desired(evaluated(ScalingPolicy(rules=(at_its_max, h.BUSY)), busy_at(90), NOW)) == 3
 
 
 def test_the_bounds_of_the_policy_hold_for_every_rule() -> None:
     big_step = h.BUSY.model_copy(update={"step": 50})
 
-    assert desired(evaluate(ScalingPolicy(rules=(big_step,), max_replicas=7), busy_at(90), NOW)) == 7
-    assert evaluate(ScalingPolicy(rules=(h.BUSY,), max_replicas=2), busy_at(90), NOW) is None
+    assert desired(evaluated(ScalingPolicy(rules=(big_step,), max_replicas=7), busy_at(90), NOW)) == 7
+    assert evaluated(ScalingPolicy(rules=(h.BUSY,), max_replicas=2), busy_at(90), NOW) is None
 
 
 def test_no_rule_and_no_samples_decide_nothing() -> None:
-    no_samples = ScalingInput(current=2, active={h.route_id(1)}, samples=[], rules_fired_at={})
+    no_samples = ScalingInput(current=2, routes=[h.healthy(1)])
 
-    assert evaluate(ScalingPolicy(), busy_at(90), NOW) is None
-    assert evaluate(h.POLICY, no_samples, NOW) is None
+    assert evaluated(ScalingPolicy(), busy_at(90), NOW) is None
+    assert evaluated(h.POLICY, no_samples, NOW) is None
 
 
 COUNT = st.integers(min_value=0, max_value=100)
 
 
 @settings(max_examples=200)
-@for_any(current=COUNT, policy=st.tuples(COUNT, COUNT), step=st.integers(min_value=-50, max_value=50).filter(bool))
-def test_no_bounds_turn_a_rule_around(current: int, policy: tuple[int, int], step: int) -> None:
-    low, high = sorted(policy)
+@for_any(numbers=st.tuples(COUNT, COUNT, COUNT), step=st.integers(min_value=-50, max_value=50).filter(bool))
+def test_no_bounds_turn_a_rule_around(numbers: tuple[int, int, int], step: int) -> None:
+    low, current, high = sorted(numbers)
     rule = h.BUSY.model_copy(update={"step": step})
 
-    decision = evaluate(ScalingPolicy(rules=(rule,), min_replicas=low, max_replicas=high), busy_at(90, current), NOW)
+    decision = evaluated(ScalingPolicy(rules=(rule,), min_replicas=low, max_replicas=high), busy_at(90, current), NOW)
 
     if decision is not None:
         assert (decision.desired - current) * step > 0
@@ -92,9 +106,10 @@ def test_the_cooldown_begins_with_the_decision() -> None:
 
     when.then_events(e.DesiredReplicasCalculated)
     assert when.state.rules_fired_at == {"busy": NOW}
-    resting = ScalingInput(current=3, active={h.route_id(1)}, samples=busy_at(90).samples, rules_fired_at={"busy": NOW})
-    assert evaluate(h.POLICY, resting, after(299)) is None
-    assert desired(evaluate(h.POLICY, resting, after(300))) == 4
+    for seconds, expected in ((299, None), (300, 4)):
+        then = after(seconds)
+        resting = busy_at(90, current=3, at=then, fired_at={"busy": NOW})
+        assert desired(evaluated(h.POLICY, resting, then)) == expected
 
 
 def test_a_decision_becomes_the_target() -> None:

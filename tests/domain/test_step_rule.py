@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from domain.autoscaling.decision import RuleEvaluation
-from domain.autoscaling.rules import Comparator, MetricSource, StepRule
+from domain.autoscaling.engine import ScalingInput, evaluate
+from domain.autoscaling.rules import Comparator, MetricSource, ScalingPolicy, StepRule
 from domain.autoscaling.samples import MetricSample
-from domain.autoscaling.step import evaluate_step
-from tests.domain.histories import BUSY, route_id
+from domain.autoscaling.window import SampleWindows
+from tests.domain.histories import BUSY, healthy, route_id
 from tests.domain.scenario import NOW, after
 
 ACTIVE = frozenset({route_id(1), route_id(2)})
@@ -33,8 +34,13 @@ def hold(
     fired_at: datetime | None = None,
     active: Sequence[int] = (1, 2),
 ) -> RuleEvaluation | None:
-    ids = frozenset(route_id(number) for number in active)
-    return evaluate_step(rule, samples, current=current, active=ids, fired_at=fired_at, now=NOW)
+    given = ScalingInput(
+        current=current,
+        routes=[healthy(number) for number in active],
+        samples=SampleWindows().added(samples, NOW),
+        rules_fired_at={rule.name: fired_at} if fired_at is not None else {},
+    )
+    return evaluate(ScalingPolicy(rules=(rule,)), given, NOW).decision().evaluation
 
 
 def proposed(evaluation: RuleEvaluation | None) -> int | None:

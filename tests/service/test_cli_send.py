@@ -186,9 +186,9 @@ def know_two_deployments(chronicle: Chronicle) -> None:
 @pytest.mark.parametrize(
     ("policy", "complaints"),
     [
-        ("rules: [{name: r, step: 0}]", ["rules.0.source", "Field required"]),
+        ("rules: [{name: r, step: 0}]", ["rules.0.step.source", "Field required"]),
         (POLICY.replace("step: 1", "step: 0"), ["rules.0", "step of rule 'busy' is 0"]),
-        (POLICY.replace("gt", "above"), ["rules.0.comparator", "it is 'above'"]),
+        (POLICY.replace("gt", "above"), ["rules.0.step.comparator", "it is 'above'"]),
         ("max_replicas: -4", ["max_replicas", "it is -4"]),
         ("max_replica: 4", ["max_replica", "Extra inputs"]),
         ("rules: [", ["neither YAML nor JSON", "line 1"]),

@@ -13,7 +13,8 @@ from domain.recorded import AnyEvent, OperationCause, RecordCause
 from domain.registry import EVENT_TYPES
 from domain.rejections import RecordsRejected, RejectedRecord
 from domain.routes import RouteStatus, TerminationReason
-from service.cli.scaling_words import describe_bounds, describe_decision, describe_policy, describe_rule
+from service.cli.rule_words import describe_rule
+from service.cli.scaling_words import describe_bounds, describe_decision, describe_policy
 from service.cli.words import describe_cause, describe_event
 from tests.chronicle import BEGINNING
 from tests.cli_support import BUSY, IDLE, POLICY, REVISION
