@@ -1,16 +1,21 @@
 """What the handlers need from outside: the durable log, and a place for what was refused."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
+from domain.autoscaling.record import EvaluationRecord
+from domain.autoscaling.samples import MetricSample
 from domain.deployment import Deployment
 from domain.errors import RoutekeeperError
 from domain.recorded import LoggedEvent, RecordedEvent
 from handlers.records import PartitionId, ReceivedRecord, Refusal
+
+#: Most sample reports of one deployment that are read at once (count).
+REPORTS_PER_DEPLOYMENT: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,22 +54,57 @@ class CommandOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueWork:
-    """When a deployment is due; ``due_at`` is ``None`` if it is not. ``hash`` places it in a partition."""
+    """When a deployment is due; ``due_at`` is ``None`` if it is not. ``hash`` places it in a partition.
+
+    ``scales``: it has rules that may be evaluated.
+    """
 
     deployment_id: UUID
     hash: int
     due_at: datetime | None
     version: int
+    scales: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleReport:
+    """Measurements of a deployment that came together; nothing else is kept of the record that brought them."""
+
+    deployment_id: UUID
+    received_at: datetime
+    samples: Sequence[MetricSample]
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentEvaluation:
+    """One evaluation of a deployment's rules."""
+
+    deployment_id: UUID
+    record: EvaluationRecord
+
+
+class Retained(StrEnum):
+    """What is kept beside the events for some time only."""
+
+    SAMPLES = "metric_samples"
+    EVALUATIONS = "scaling_evaluations"
+    OUTCOMES = "command_outcomes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogBatch:
-    """Everything that becomes true in one transaction."""
+    """Everything that becomes true in one transaction.
+
+    ``samples`` and ``evaluations`` need not wait for whoever else appends to the log, and do not where a batch holds
+    nothing but them and positions.
+    """
 
     events: Sequence[RecordedEvent] = ()
     positions: Sequence[PositionMove] = ()
     outcomes: Sequence[CommandOutcome] = ()
-    due: Sequence[DueWork] = field(default=())
+    due: Sequence[DueWork] = ()
+    samples: Sequence[SampleReport] = ()
+    evaluations: Sequence[DeploymentEvaluation] = ()
 
 
 class EventLogError(RoutekeeperError):
@@ -135,6 +175,34 @@ class EventLog(Protocol):
 
     async def due_work(self, *, partitions: Collection[int], of: int, until: datetime) -> Sequence[DueWork]:
         """What is due by ``until`` in the given partitions ``of`` so many, by ``hash % of``."""
+        ...
+
+    async def scaling_deployments(self, *, partitions: Collection[int], of: int) -> Sequence[UUID]:
+        """Those whose rules may be evaluated in the given partitions ``of`` so many, by ``hash % of``."""
+        ...
+
+    async def sample_reports(
+        self, ids: Collection[UUID], *, since: datetime, limit: int = REPORTS_PER_DEPLOYMENT
+    ) -> Mapping[UUID, Sequence[SampleReport]]:
+        """The reports that were received or have a sample at or after ``since``, oldest first; empty ones are absent.
+
+        ``limit`` is for each deployment (count): the newest are given.
+        """
+        ...
+
+    async def evaluations(self, ids: Collection[UUID], *, since: datetime) -> Mapping[UUID, Sequence[EvaluationRecord]]:
+        """The evaluations at or after ``since``, oldest first, and before them the last one that holds memories."""
+        ...
+
+    async def prune(self, what: Retained, *, before: datetime, limit: int) -> int:
+        """Delete at most ``limit`` rows from ``before`` that moment, in one short transaction; gives how many.
+
+        Evaluations must stay longer than rules remember: :data:`domain.autoscaling.history.MAX_WINDOW`.
+        """
+        ...
+
+    async def horizons(self) -> Mapping[Retained, datetime]:
+        """Before which moments something may be missing; absent is what was never pruned."""
         ...
 
     async def read(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
