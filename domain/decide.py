@@ -65,7 +65,7 @@ def _decide(
         case c.TerminateRoutes():
             return replicas.terminate(state, command, now)
         case _:
-            return _decide_unless_ending(state, command, now=now, ids=ids)
+            return _decide_unless_ending(state, command, now=now, ids=ids, limits=limits)
 
 
 def _decide_unless_ending(
@@ -84,6 +84,7 @@ def _decide_unless_ending(
     *,
     now: datetime,
     ids: NewId,
+    limits: DecisionLimits,
 ) -> Sequence[e.DeploymentEvent]:
     _refuse_if_ending(state)
     match command:
@@ -102,7 +103,7 @@ def _decide_unless_ending(
         case c.EvictRoutes():
             return replicas.evict(state, command, now)
         case c.RecordDesiredReplicas():
-            return replicas.record_desired(state, command, now)
+            return replicas.record_desired(state, command, now, limits)
         case c.RecordReplicaCountMismatch():
             return lifecycle.mismatched(state, now)
         case c.RecordReady():

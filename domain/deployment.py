@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
+from domain.autoscaling.decision import ReasonKey
 from domain.autoscaling.rules import ScalingPolicy
 from domain.operations import Operation, OperationFailure
 from domain.revision import Revision
@@ -48,6 +50,13 @@ class ReplicaOverride:
     until: datetime | None
 
 
+class ScalingReason(NamedTuple):
+    """Why autoscaling last left or changed the number of replicas, and when that was recorded."""
+
+    key: ReasonKey
+    recorded_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
     """A create call to the proxy that has no answer yet."""
@@ -85,8 +94,8 @@ class Deployment:
     """The state of one deployment after ``version`` events; times are the events' own.
 
     ``routes`` holds the routes that are not over; ``rules_fired_at`` says when each scaling rule last changed the
-    number of replicas; ``start_failures`` counts routes in a row that failed to start; ``intent_version`` is the
-    version at which what is asked of the deployment last changed.
+    number of replicas, ``scaling_reason`` why the policy last decided as it did; ``start_failures`` counts routes in a
+    row that failed to start; ``intent_version`` is the version at which what is asked of the deployment last changed.
     """
 
     id: UUID
@@ -108,6 +117,7 @@ class Deployment:
     endpoint: Endpoint = field(default_factory=Endpoint)
     last_scaled_at: datetime | None = None
     rules_fired_at: Mapping[str, datetime] = field(default_factory=dict)
+    scaling_reason: ScalingReason | None = None
     failures: Mapping[Operation, OperationFailure] = field(default_factory=dict)
     start_failures: int = 0
     scale_out_not_before: datetime | None = None

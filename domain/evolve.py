@@ -13,6 +13,7 @@ from domain.deployment import (
     Registration,
     ReplicaOverride,
     ReplicaSpec,
+    ScalingReason,
 )
 from domain.failures import FailureKind
 from domain.operations import Operation, OperationFailure
@@ -78,7 +79,8 @@ def _changes(state: Deployment, event: e.DeploymentEvent) -> dict[str, Any]:
             kept = {rule.name for rule in event.policy.rules}
             fired = {name: at for name, at in state.rules_fired_at.items() if name in kept}
             failures = _without(state, Operation.CALCULATE)
-            return {"scaling_policy": event.policy, "rules_fired_at": fired, "failures": failures}
+            changed = {"scaling_policy": event.policy, "scaling_reason": None}
+            return {**changed, "rules_fired_at": fired, "failures": failures}
         case e.ReplicasOverridden():
             override = ReplicaOverride(replica_count=event.replica_count, until=event.until)
             return {"override": override, "replica_spec": _desire(state, event.replica_count)}
@@ -137,6 +139,8 @@ def _desired_replicas_calculated(state: Deployment, event: e.DesiredReplicasCalc
         "replica_spec": _desire(state, decision.desired),
         "failures": _without(state, Operation.CALCULATE),
     }
+    if (key := decision.reason_key) is not None:
+        changes["scaling_reason"] = ScalingReason(key, event.at)
     if decision.evaluation is not None:
         changes["rules_fired_at"] = {**state.rules_fired_at, decision.evaluation.rule: event.at}
     return changes

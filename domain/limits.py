@@ -12,6 +12,7 @@ class DecisionLimits:
     ``evict_unhealthy_after``: how long a route may be unhealthy before it is replaced.
     ``reassert_endpoint_every``: how often a registered endpoint is asserted again at the proxy.
     ``sample_skew``: how far the clock of whoever sends samples may be ahead of ours.
+    ``reasons_apart``: how long after a decision another reason to change nothing waits to be recorded.
     """
 
     start_backoff_base: float = 1.0
@@ -20,6 +21,7 @@ class DecisionLimits:
     evict_unhealthy_after: float = 300.0
     reassert_endpoint_every: float = 3600.0
     sample_skew: float = 60.0
+    reasons_apart: float = 10.0
 
     def start_backoff(self, failures: int) -> float:
         """Seconds to wait after ``failures`` (count, from 1) failed starts in a row."""

@@ -27,6 +27,12 @@ def next_work(state: Deployment, limits: DecisionLimits) -> Work | None:
     return min(_all_work(state, limits), default=None)
 
 
+def scales(state: Deployment) -> bool:
+    """Whether there are rules to evaluate: where there are replicas to scale, and nobody holds their number."""
+    alive = state.lifecycle is Lifecycle.SCALING or state.lifecycle is Lifecycle.READY
+    return alive and bool(state.scaling_policy.rules) and state.override is None
+
+
 def _all_work(state: Deployment, limits: DecisionLimits) -> Iterator[Work]:
     match state.lifecycle:
         case Lifecycle.PENDING:

@@ -2,37 +2,43 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import random
+from types import MappingProxyType
 from uuid import UUID
 
+from domain.autoscaling.record import EvaluationRecord
 from domain.commands import AnyCommand
 from domain.deployment import Deployment
 from domain.recorded import OperationCause
 from handlers.aggregate_cache import Memory
 from handlers.backoff import Backoff
+from handlers.commit import Commit, CommitListener
 from handlers.draft import DecisionContext, Draft
 from handlers.ownership import Ownership
 from handlers.ports import (
     DeadLetters,
     DeadLettersUnavailable,
+    DeploymentEvaluation,
     DuplicateCommands,
     EventLog,
     EventLogError,
     EventTooLarge,
     LogUnavailable,
     PositionConflict,
+    SampleReport,
     VersionConflict,
 )
 from handlers.progress import Progress
-from handlers.records import SamplesRecord
 from handlers.submission import (
     CommandItem,
     Decided,
     DeciderStopped,
+    EvaluationItem,
     Item,
+    SamplesItem,
     Submission,
     deployment_ids,
     in_line,
@@ -60,22 +66,6 @@ class DeciderLimits:
     queued_submissions: int = 1_000
     conflict_attempts: int = 3
     unavailable_backoff: Backoff = field(default_factory=lambda: Backoff(base=0.05, cap=5.0))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
-    """What has become true: the deployments that changed, and the samples that were received.
-
-    ``position`` is that of the last event in the log (0: this commit held none).
-    """
-
-    states: Sequence[Deployment]
-    samples: Sequence[SamplesRecord]
-    position: int
-
-
-#: Is told of every commit, in their order.
-CommitListener = Callable[[Commit], None]
 
 
 class Decider:
@@ -125,12 +115,27 @@ class Decider:
         if self._stopped is not None:
             self._stop(self._stopped)
 
-    async def execute(self, commands: Sequence[AnyCommand], operation: str) -> Sequence[Decided]:
-        """Submit commands of Routekeeper's own that ``operation`` led to."""
-        if not commands:
-            return []
+    async def execute(
+        self,
+        commands: Sequence[AnyCommand],
+        operation: str,
+        evaluations: Mapping[UUID, EvaluationRecord] = MappingProxyType({}),
+    ) -> Sequence[Decided]:
+        """Submit commands of Routekeeper's own that ``operation`` led to, each with its deployment's evaluation."""
         cause = OperationCause(operation=operation)
-        items = [CommandItem(command, cause) for command in commands]
+        return await self._submit([CommandItem(c, cause, evaluations.get(c.deployment_id)) for c in commands])
+
+    async def record(self, evaluations: Iterable[DeploymentEvaluation]) -> None:
+        """Have evaluations recorded that change nothing; as :meth:`submit`."""
+        await self._submit([EvaluationItem(evaluation) for evaluation in evaluations])
+
+    async def take_samples(self, reports: Iterable[SampleReport]) -> None:
+        """Have samples recorded and passed on that nobody sent as a record; as :meth:`submit`."""
+        await self._submit([SamplesItem(report) for report in reports])
+
+    async def _submit(self, items: Sequence[Item]) -> Sequence[Decided]:
+        if not items:
+            return []
         return await self.submit(Submission(items, (), asyncio.get_running_loop().create_future()))
 
     async def load(self, ids: Collection[UUID]) -> Mapping[UUID, Deployment]:
@@ -260,7 +265,7 @@ class Decider:
             await progress.hand_over(refused, self._dead_letters)
         log_batch = draft.log_batch()
         positions: Sequence[int] = ()
-        if log_batch.events or log_batch.positions or log_batch.outcomes:
+        if not log_batch.is_empty:
             positions = await self._log.append(log_batch)
         self.unavailable_since = None
         known = [state for state in draft.states.values() if state is not None]

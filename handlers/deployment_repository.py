@@ -6,7 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.autoscaling.rules import ScalingRule
-from domain.autoscaling.samples import MetricSample
+from domain.autoscaling.window import SampleWindows
 from domain.deployment import Deployment
 from domain.errors import RoutekeeperError
 from domain.routes import Route, RouteStatus
@@ -52,10 +52,10 @@ class BatchUpdater:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutoScalingMetricsData:
-    """What scaling rules are held against: active routes and newest samples, by deployment id."""
+    """What scaling rules are held against: active routes and the windows of samples, by deployment id."""
 
     routes_by_endpoint: Mapping[UUID, Sequence[RouteData]] = field(default_factory=dict)
-    samples_by_endpoint: Mapping[UUID, Sequence[MetricSample]] = field(default_factory=dict)
+    samples_by_endpoint: Mapping[UUID, SampleWindows] = field(default_factory=dict)
 
 
 class BulkOperationFailed(RoutekeeperError):
@@ -100,7 +100,7 @@ class DeploymentRepository(Protocol):
     async def fetch_metrics_for_autoscaling(
         self, deployments: Sequence[DeploymentInfo], rules: Mapping[UUID, Sequence[AutoScalingRule]]
     ) -> AutoScalingMetricsData:
-        """The active routes and newest samples of the deployments."""
+        """The active routes and the samples of the deployments."""
         ...
 
     async def update_desired_replicas_bulk(self, desired: Mapping[UUID, int]) -> None:

@@ -14,8 +14,16 @@ from domain.evolve import evolve
 from domain.limits import DecisionLimits
 from domain.recorded import OperationCause, RecordCause, RecordedEvent
 from domain.rejections import MAX_REJECTED_PER_EVENT, RecordsRejected, RejectedRecord, rejection_stream
-from domain.work import next_work
-from handlers.ports import CommandOutcome, DueWork, LogBatch, Outcome, PositionMove
+from domain.work import next_work, scales
+from handlers.ports import (
+    CommandOutcome,
+    DeploymentEvaluation,
+    DueWork,
+    LogBatch,
+    Outcome,
+    PositionMove,
+    SampleReport,
+)
 from handlers.records import (
     CommandRecord,
     PartitionId,
@@ -24,7 +32,15 @@ from handlers.records import (
     SamplesRecord,
     Sender,
 )
-from handlers.submission import CommandItem, Decided, RecordItem, Submission
+from handlers.submission import (
+    CommandItem,
+    Decided,
+    EvaluationItem,
+    Item,
+    RecordItem,
+    SamplesItem,
+    Submission,
+)
 
 #: Longest value shown in a refusal (characters).
 _VALUE_LENGTH = 100
@@ -60,7 +76,8 @@ class Draft:
     moves: dict[PartitionId, PositionMove] = field(default_factory=dict)
     refused: dict[PartitionId, list[tuple[ReceivedRecord, Refusal]]] = field(default_factory=dict)
     touched: dict[UUID, Deployment | None] = field(default_factory=dict)
-    samples: list[SamplesRecord] = field(default_factory=list)
+    samples: list[SampleReport] = field(default_factory=list)
+    evaluations: list[DeploymentEvaluation] = field(default_factory=list)
 
     def add(self, submission: Submission) -> Sequence[Decided]:
         """Decide the items of ``submission`` in order."""
@@ -70,7 +87,7 @@ class Draft:
             self.moves[move.origin] = PositionMove(
                 origin=move.origin, expected=expected, next=move.next, digest=move.digest
             )
-        return [self._command(i) if isinstance(i, CommandItem) else self._record(i) for i in submission.items]
+        return [self._item(item) for item in submission.items]
 
     def log_batch(self) -> LogBatch:
         """Everything to commit. To be called once, when all is added."""
@@ -80,10 +97,29 @@ class Draft:
             positions=list(self.moves.values()),
             outcomes=list(self.outcomes.values()),
             due=list(self._due()),
+            samples=self.samples,
+            evaluations=self.evaluations,
         )
 
+    def _item(self, item: Item) -> Decided:
+        match item:
+            case RecordItem():
+                return self._record(item)
+            case CommandItem():
+                return self._command(item)
+            case EvaluationItem():
+                self.evaluations.append(item.evaluation)
+                return Decided(None)
+            case SamplesItem():
+                if (state := self.states.get(item.report.deployment_id)) is not None:
+                    self.samples.append(item.report)
+                return Decided(state)
+
     def _command(self, item: CommandItem) -> Decided:
-        return self._decide(item.command, item.cause)
+        decided = self._decide(item.command, item.cause)
+        if item.evaluation is not None and decided.rejection is None:
+            self.evaluations.append(DeploymentEvaluation(item.command.deployment_id, item.evaluation))
+        return decided
 
     def _record(self, item: RecordItem) -> Decided:
         match item.parsed:
@@ -99,7 +135,10 @@ class Draft:
         state = self.states.get(parsed.report.deployment_id)
         rejection = self._sample_problem(state, parsed)
         if rejection is None:
-            self.samples.append(parsed)
+            report = parsed.report
+            self.samples.append(
+                SampleReport(deployment_id=report.deployment_id, received_at=record.received_at, samples=report.samples)
+            )
         else:
             self._refuse(record, parsed.sender, rejection)
         return Decided(state)
@@ -186,15 +225,21 @@ class Draft:
             state = self.states[deployment_id]
             if state is None:
                 continue
-            due_at = self._due_at(state)
+            due = self._due_work(state)
             # What the log holds about a deployment's work is what its last committed state came to.
-            if before is None or due_at != self._due_at(before):
-                place = self.context.partition_hash(deployment_id)
-                yield DueWork(deployment_id=deployment_id, hash=place, due_at=due_at, version=state.version)
+            if before is None or due != self._due_work(before):
+                due_at, scaling = due
+                yield DueWork(
+                    deployment_id=deployment_id,
+                    hash=self.context.partition_hash(deployment_id),
+                    due_at=due_at,
+                    version=state.version,
+                    scales=scaling,
+                )
 
-    def _due_at(self, state: Deployment) -> datetime | None:
+    def _due_work(self, state: Deployment) -> tuple[datetime | None, bool]:
         work = next_work(state, self.context.limits)
-        return work.due_at if work else None
+        return work.due_at if work else None, scales(state)
 
 
 def _rejected(record: ReceivedRecord, refusal: Refusal) -> RejectedRecord:

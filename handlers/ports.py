@@ -106,6 +106,12 @@ class LogBatch:
     samples: Sequence[SampleReport] = ()
     evaluations: Sequence[DeploymentEvaluation] = ()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        written = self.events or self.positions or self.outcomes or self.due or self.samples or self.evaluations
+        return not written
+
 
 class EventLogError(RoutekeeperError):
     """Nothing of the batch was written.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice, product
+from itertools import product
 from uuid import UUID
 from zlib import crc32
 
@@ -14,14 +14,16 @@ from domain.chunks import chunks
 from domain.deployment import Deployment, Lifecycle
 from domain.limits import DecisionLimits
 from domain.operations import Operation
-from domain.work import Work, next_work
+from domain.work import Work, next_work, scales
 from handlers.backoff import Backoff
-from handlers.decider import Commit, Decider
+from handlers.commit import Commit
+from handlers.decider import Decider
 from handlers.due_queue import DueQueue
+from handlers.evaluation_schedule import EvaluationSchedule
 from handlers.ownership import Ownership
 from handlers.ports import EventLog, LogUnavailable
 from handlers.reconciliation import Reconciliation
-from handlers.samples import SampleStore
+from handlers.scaling_memory import ScalingMemory
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +38,9 @@ class ReconcilerLimits:
     ``batch_size``: most deployments handed to one run of an operation (count); ``lanes``: over how many lanes the
     scaling groups are spread, so that a slow proxy holds up no other lane (count); ``batches``: most runs of one
     operation at a time in one lane (count); ``dispatch_size``: most deployments looked at in one go (count);
-    ``poll_seconds``: how often the log is asked who is due, as a safety net; ``stuck_backoff``: how long to leave a
-    deployment alone whose work changes nothing.
+    ``poll_seconds``: how often the log is asked who is due, as a safety net; ``debounce_seconds``: how long after news
+    of a deployment its rules are evaluated, with all news that has come by then; ``stuck_backoff``: how long to leave
+    a deployment alone whose work changes nothing.
     """
 
     batch_size: int = 100
@@ -45,6 +48,7 @@ class ReconcilerLimits:
     batches: int = 4
     dispatch_size: int = 5_000
     poll_seconds: float = 30.0
+    debounce_seconds: float = 0.05
     stuck_backoff: Backoff = field(default_factory=lambda: Backoff(base=0.1, cap=60.0))
 
 
@@ -60,7 +64,7 @@ class Reconciler:
         decider: Decider,
         reconciliation: Reconciliation,
         ownership: Ownership,
-        samples: SampleStore,
+        scaling: ScalingMemory,
         *,
         clock: Callable[[], datetime],
         decision_limits: DecisionLimits,
@@ -70,12 +74,12 @@ class Reconciler:
         self._decider = decider
         self._reconciliation = reconciliation
         self._ownership = ownership
-        self._samples = samples
+        self._scaling = scaling
         self._clock = clock
         self._decision_limits = decision_limits
         self._limits = limits
         self._queue = DueQueue()
-        self._unevaluated: set[UUID] = set()
+        self._evaluations = EvaluationSchedule(clock, debounce_seconds=limits.debounce_seconds)
         self._busy: dict[UUID, asyncio.Task[Mapping[UUID, Deployment]]] = {}
         self._news: dict[UUID, Deployment] = {}
         self._stuck: dict[UUID, int] = {}
@@ -92,13 +96,20 @@ class Reconciler:
                 self._news[state.id] = state
             elif self._ownership.owns(state.id):
                 self._schedule(state)
+            if self._ownership.owns(state.id):
+                self._evaluations.has_changed(state)
             if state.lifecycle is Lifecycle.DESTROYED:
-                self._samples.forget(state.id)
+                self._scaling.forget(state.id)
+                self._evaluations.forget(state.id)
                 self._stuck.pop(state.id, None)
-        for record in commit.samples:
-            if self._samples.add(record.report) and self._ownership.owns(record.report.deployment_id):
-                self._unevaluated.add(record.report.deployment_id)
+        for report in commit.samples:
+            if self._ownership.owns(report.deployment_id) and self._scaling.add(report):
+                self._evaluations.has_news(report.deployment_id)
         self._wake.set()
+
+    def earliest(self) -> datetime | None:
+        """When the next work or evaluation is due that is known of."""
+        return min((due for due in (self._queue.earliest(), self._evaluations.earliest()) if due), default=None)
 
     async def drain(self, seconds: float) -> None:
         """Begin nothing more, and wait at most ``seconds`` for the operations under way and their results."""
@@ -149,19 +160,24 @@ class Reconciler:
             if work.due_at is not None and not known:
                 due_at = min(work.due_at, now) if is_new_owner else work.due_at
                 self._queue.bring_forward(work.deployment_id, due_at)
+        if is_new_owner:
+            all_scaling = await self._log.scaling_deployments(partitions=ownership.partitions, of=ownership.count)
+            self._evaluations.evaluate_all(all_scaling)
         self._wake.set()
 
     def _give_up_lost(self) -> None:
         """Cancel what is under way for deployments that somebody else decides for now."""
         self._queue.clear()
         self._stuck.clear()
+        self._evaluations.clear()
+        self._scaling.clear()
         for deployment_id, task in list(self._busy.items()):
             if not self._ownership.owns(deployment_id):
                 task.cancel()
 
     async def _sleep(self) -> None:
         """Wait for news or for the next one to be due; never for long, as the clock may be set meanwhile."""
-        earliest = self._queue.earliest()
+        earliest = self.earliest()
         delay = self._limits.poll_seconds
         if earliest is not None:
             delay = min(delay, max(0.0, (earliest - self._clock()).total_seconds()))
@@ -175,7 +191,7 @@ class Reconciler:
         """Start a run of each operation that somebody is due for."""
         now = self._clock()
         due = self._queue.take(now, self._limits.dispatch_size, skip=self._busy)
-        evaluate = self._take_unevaluated()
+        evaluate = self._evaluations.take(now, self._limits.dispatch_size, busy=self._busy)
         ids = [key for key in evaluate.union(due) if self._ownership.owns(key)]
         planned = self._plan(due, evaluate, await self._load(ids), now)
         if self._is_draining:
@@ -195,24 +211,20 @@ class Reconciler:
                 planned.setdefault(self._lane(work.operation, states[key]), []).append(key)
                 if key in evaluate:
                     evaluate.remove(key)
-                    self._unevaluated.add(key)
+                    self._evaluations.put_off(key)
             elif key in states and key not in self._queue:  # put again during the load, it knows better than this state
                 self._schedule(states[key])
         for key in evaluate:
-            if key in states and _may_evaluate(states[key], now):
-                planned.setdefault(self._lane(Operation.CALCULATE, states[key]), []).append(key)
+            if key in states and scales(states[key]):
+                failure = states[key].failures.get(Operation.CALCULATE)
+                if failure is not None and failure.next_attempt_at > now:
+                    self._evaluations.has_changed(states[key])
+                else:
+                    planned.setdefault(self._lane(Operation.CALCULATE, states[key]), []).append(key)
         return planned
 
     def _lane(self, operation: Operation, state: Deployment) -> _Lane:
         return operation, crc32(state.resource_group.encode()) % self._limits.lanes
-
-    def _take_unevaluated(self) -> set[UUID]:
-        idle = (key for key in self._unevaluated if key not in self._busy)
-        some = set(islice(idle, self._limits.dispatch_size))
-        self._unevaluated -= some
-        if len(some) == self._limits.dispatch_size:
-            self._wake.set()
-        return some
 
     def _start(self, group: asyncio.TaskGroup, lane: _Lane, ids: Sequence[UUID]) -> None:
         task = group.create_task(self._run(lane, ids))
@@ -239,6 +251,9 @@ class Reconciler:
         for key in ids:
             del self._busy[key]
             news, before = self._news.pop(key, None), states.get(key)
+            if operation is Operation.CALCULATE:
+                self._evaluations.evaluated(key, self._clock() if cut_off else self._scaling.due_at(key))
+            self._evaluations.idle(key)
             if cut_off:
                 self._queue.put(key, self._clock())
             elif before is not None:
@@ -279,14 +294,3 @@ class Reconciler:
     def _schedule(self, state: Deployment) -> None:
         work = self._work(state)
         self._queue.put(state.id, work.due_at if work else None)
-
-
-def _may_evaluate(state: Deployment, now: datetime) -> bool:
-    """Rules count only where there are replicas to scale, nobody holds their number, and no failure asks to wait."""
-    failure = state.failures.get(Operation.CALCULATE)
-    return (
-        state.lifecycle in {Lifecycle.SCALING, Lifecycle.READY}
-        and bool(state.scaling_policy.rules)
-        and state.override is None
-        and (failure is None or failure.next_attempt_at <= now)
-    )

@@ -17,7 +17,9 @@ from handlers.backoff import Backoff
 from handlers.decider import Decider
 from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.executor import REPLICA_COUNT_MISMATCH, DeploymentExecutor
+from handlers.ports import DeploymentEvaluation
 from handlers.results import DeploymentExecutionError
+from handlers.scaling_memory import ScalingMemory, Unchanged
 
 #: What a result is rejected with when the deployment has moved on since the operation began.
 _CHANGED_MEANWHILE = frozenset(
@@ -56,6 +58,7 @@ class Reconciliation:
         executor: DeploymentExecutor,
         decider: Decider,
         proxy_targets: Mapping[str, ScalingGroupProxyTarget],
+        scaling: ScalingMemory,
         *,
         clock: Callable[[], datetime],
         decision_limits: DecisionLimits,
@@ -67,6 +70,7 @@ class Reconciliation:
         self._executor = executor
         self._decider = decider
         self._proxy_targets = proxy_targets
+        self._scaling = scaling
         self._clock = clock
         self._limits = decision_limits
         self._registration = timedelta(seconds=registration_seconds)
@@ -96,6 +100,7 @@ class Reconciliation:
                 commands = self._failures(operation, result.errors)
             case Operation.CALCULATE:
                 result = await self._executor.calculate_desired_replicas(deployments)
+                await self._record_unchanged(self._scaling.take_unchanged())
                 commands = self._failures(operation, result.errors)
             case Operation.DESTROY:
                 commands = await self._destroy(deployments)
@@ -107,6 +112,14 @@ class Reconciliation:
             case _:
                 assert_never(operation)
         await self._decider.execute(commands, operation)
+
+    async def _record_unchanged(self, evaluations: Sequence[Unchanged]) -> None:
+        """Record every evaluation, and as an event those whose reason is news."""
+        news = [c.RecordDesiredReplicas(deployment_id=key, decision=d) for key, _, d in evaluations if d is not None]
+        records = {key: record for key, record, d in evaluations if d is not None and record is not None}
+        await self._decider.execute(news, Operation.CALCULATE, records)
+        others = [DeploymentEvaluation(key, record) for key, record, d in evaluations if d is None and record]
+        await self._decider.record(others)
 
     async def _check_pending(self, deployments: Sequence[Deployment]) -> Sequence[c.AnyCommand]:
         """Commit the announcement of each create call before it is made, so that no destruction overlooks it."""

@@ -5,13 +5,14 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from domain.autoscaling.record import EvaluationRecord
 from domain.commands import AnyCommand
 from domain.deployment import Deployment
 from domain.errors import CommandRejected, RejectionCode, RoutekeeperError
 from domain.events import DeploymentEvent
 from domain.recorded import OperationCause
 from domain.rejections import rejection_stream
-from handlers.ports import PositionConflict, PositionMove
+from handlers.ports import DeploymentEvaluation, PositionConflict, PositionMove, SampleReport
 from handlers.records import CommandRecord, ParsedRecord, PartitionId, ReceivedRecord, Refusal, SamplesRecord
 
 #: The code of a refusal whose event would be larger than the log takes.
@@ -39,10 +40,11 @@ class RecordItem:
 
 @dataclass(frozen=True, slots=True)
 class CommandItem:
-    """A command of Routekeeper's own, and the operation that led to it."""
+    """A command of Routekeeper's own, the operation that led to it, and the evaluation that it says the result of."""
 
     command: AnyCommand
     cause: OperationCause
+    evaluation: EvaluationRecord | None = None
 
     @property
     def deployment_id(self) -> UUID:
@@ -50,7 +52,31 @@ class CommandItem:
         return self.command.deployment_id
 
 
-Item = RecordItem | CommandItem
+@dataclass(frozen=True, slots=True)
+class EvaluationItem:
+    """An evaluation that changes nothing: it is recorded, and nobody's state is needed for that."""
+
+    evaluation: DeploymentEvaluation
+
+    @property
+    def deployment_id(self) -> None:
+        """No deployment changes."""
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class SamplesItem:
+    """Samples that Routekeeper has fetched itself."""
+
+    report: SampleReport
+
+    @property
+    def deployment_id(self) -> UUID:
+        """The deployment that the samples are of."""
+        return self.report.deployment_id
+
+
+Item = RecordItem | CommandItem | EvaluationItem | SamplesItem
 
 
 @dataclass(frozen=True, slots=True)

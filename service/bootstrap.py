@@ -21,7 +21,7 @@ from handlers.proxy_calls import ProxyCalls
 from handlers.reconciler import Reconciler
 from handlers.reconciliation import Reconciliation
 from handlers.records import ParsedRecord, ReceivedRecord
-from handlers.samples import SampleStore
+from handlers.scaling_memory import ScalingMemory
 from service.settings import KafkaSettings, Settings
 
 
@@ -59,8 +59,10 @@ def assemble(
     ownership = Ownership(settings.kafka.topics.commands, partitions, place)
     context = DecisionContext(limits=settings.decisions, new_id=new_id, partition_hash=place)
     decider = Decider(event_log, dead_letters, context, ownership=ownership, clock=clock, limits=settings.decider)
-    samples = SampleStore(settings.samples)
-    repository = EventSourcedDeploymentRepository(decider, proxy_targets, samples, clock=clock)
+    scaling = ScalingMemory(event_log, clock=clock, limits=settings.scaling_memory)
+    repository = EventSourcedDeploymentRepository(
+        decider, proxy_targets, scaling, clock=clock, decision_limits=settings.decisions
+    )
     proxy_calls = ProxyCalls(settings.proxy.limits)
     timeout = settings.proxy.call_timeout_seconds
     executor = DeploymentExecutor(repository, client_pool, proxy_calls=proxy_calls, proxy_timeout_seconds=timeout)
@@ -68,6 +70,7 @@ def assemble(
         executor,
         decider,
         proxy_targets,
+        scaling,
         clock=clock,
         decision_limits=settings.decisions,
         registration_seconds=settings.proxy.limits.ends_within(timeout),
@@ -79,7 +82,7 @@ def assemble(
         decider,
         reconciliation,
         ownership,
-        samples,
+        scaling,
         clock=clock,
         decision_limits=settings.decisions,
         limits=settings.reconciler,

@@ -25,7 +25,7 @@ from handlers.decider import DeciderLimits
 from handlers.proxy_calls import ProxyCallLimits
 from handlers.reconciler import ReconcilerLimits
 from handlers.reconciliation import RetryPolicy
-from handlers.samples import SampleStoreLimits
+from handlers.scaling_memory import ScalingMemoryLimits
 
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _Count = Annotated[int, Field(ge=1)]
@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     decider: DeciderLimits = Field(default_factory=DeciderLimits)
     reconciler: ReconcilerLimits = Field(default_factory=ReconcilerLimits)
     retry: RetryPolicy = Field(default_factory=RetryPolicy)
-    samples: SampleStoreLimits = Field(default_factory=SampleStoreLimits)
+    scaling_memory: ScalingMemoryLimits = Field(default_factory=ScalingMemoryLimits)
     projections: ProjectionSettings = Field(default_factory=ProjectionSettings)
     publisher: PublisherSettings = Field(default_factory=PublisherSettings)
 

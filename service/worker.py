@@ -18,7 +18,7 @@ from adapters.kafka.stoppable import unless_stopped
 from adapters.kafka.topics import Topics, check_copartitioning, ensure_topics
 from domain.errors import RoutekeeperError
 from handlers.backoff import Backoff
-from handlers.decider import Commit
+from handlers.commit import Commit
 from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.ports import LogUnavailable
 from projections.catalogue import VIEWS

@@ -50,7 +50,7 @@ QUEUE_RULE = StepRule(
 )
 
 #: Whoever owns a deployment knows itself when it is due; polling only finds what others left.
-RARE_POLLS = ReconcilerLimits(poll_seconds=300.0)
+RARE_POLLS = ReconcilerLimits(poll_seconds=300.0, debounce_seconds=0.0)
 
 #: Doubles every second, up to five minutes, without jitter.
 EXACT_RETRY = RetryPolicy(backoff=Backoff(jitter=0.0))
@@ -170,7 +170,7 @@ class World:
             await self.idle()
             if react is not None and await react():
                 continue
-            due = self.plane.reconciler._queue.earliest() or end
+            due = self.plane.reconciler.earliest() or end
             if min(due, polled + poll) > end:
                 break
             if due > polled + poll:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from domain.deployment import Deployment
 from domain.operations import Operation
-from handlers.decider import Commit
+from handlers.commit import Commit
 from handlers.reconciler import Reconciler
 
 
@@ -85,6 +85,6 @@ class ReconcilerWatch:
 
 
 def _has_work(reconciler: Reconciler, now: datetime) -> bool:
-    earliest = reconciler._queue.earliest()
+    earliest = reconciler.earliest()
     due = earliest is not None and earliest <= now
-    return due or bool(reconciler._busy or reconciler._unevaluated) or reconciler._wake.is_set()
+    return due or bool(reconciler._busy) or reconciler._wake.is_set()

@@ -1,16 +1,21 @@
 """The executor's repository over the event log: reads what was last committed, writes by having commands decided."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
+from types import MappingProxyType
+from typing import NamedTuple
 from uuid import UUID
 
 from domain import commands as c
 from domain.autoscaling.decision import DecisionReason, ScalingDecision
 from domain.autoscaling.engine import Evaluation, ScalingInput, evaluate
-from domain.autoscaling.history import ScalingHistory
+from domain.autoscaling.record import EvaluationRecord, record_of
+from domain.autoscaling.scale_to_zero import ScaleToZeroRule
 from domain.autoscaling.window import SampleWindows
+from domain.deciding.replicas import is_news
 from domain.errors import CommandRejected, RejectionCode
+from domain.limits import DecisionLimits
 from domain.operations import Operation
 from handlers.decider import Decider
 from handlers.deployment_repository import (
@@ -23,7 +28,14 @@ from handlers.deployment_repository import (
     RouteData,
     ScalingGroupProxyTarget,
 )
-from handlers.samples import SampleStore
+from handlers.scaling_memory import ScalingMemory, Unchanged
+
+
+class _Evaluated(NamedTuple):
+    """An evaluation that is to be stored, and what is kept of it beside the events."""
+
+    evaluation: Evaluation
+    record: EvaluationRecord | None
 
 
 class EventSourcedDeploymentRepository:
@@ -31,28 +43,27 @@ class EventSourcedDeploymentRepository:
 
     Between reading an operation's input and storing its result it remembers what the result needs and the port does not
     carry: whose the routes are (``remembered_routes``, beside those fetched last), and the arithmetic behind a desired
-    number of replicas. From one evaluation to the next it remembers ``remembered_histories`` (count).
+    number of replicas.
     """
 
     def __init__(
         self,
         decider: Decider,
         proxy_targets: Mapping[str, ScalingGroupProxyTarget],
-        samples: SampleStore,
+        scaling: ScalingMemory,
         *,
         clock: Callable[[], datetime],
+        decision_limits: DecisionLimits,
         remembered_routes: int = 100_000,
-        remembered_histories: int = 100_000,
     ) -> None:
         self._decider = decider
         self._proxy_targets = proxy_targets
-        self._samples = samples
+        self._scaling = scaling
         self._clock = clock
         self._remembered_routes = remembered_routes
-        self._remembered_histories = remembered_histories
+        self._limits = decision_limits
         self._route_owners: dict[UUID, UUID] = {}
-        self._evaluations: dict[UUID, Evaluation] = {}
-        self._histories: dict[UUID, ScalingHistory] = {}
+        self._evaluations: dict[UUID, _Evaluated] = {}
 
     async def fetch_scaling_group_proxy_targets(
         self, scaling_groups: set[str]
@@ -106,56 +117,70 @@ class EventSourcedDeploymentRepository:
         ids = {deployment.id for deployment in deployments}
         for key in ids:
             self._evaluations.pop(key, None)
+        ruled = [deployment for deployment in deployments if rules.get(deployment.id)]
+        await self._scaling.restore(ruled)
         return AutoScalingMetricsData(
             routes_by_endpoint=await self.fetch_active_routes_by_endpoint_ids(ids),
-            samples_by_endpoint={key: self._samples.of(key, self._clock()) for key in ids if rules.get(key)},
+            samples_by_endpoint={deployment.id: self._scaling.windows(deployment) for deployment in ruled},
         )
 
     async def update_desired_replicas_bulk(self, desired: Mapping[UUID, int]) -> None:
         states = await self._decider.load(desired.keys())
+        # Kept until it is stored, as storing may be tried again.
+        known = {key: self._evaluations.get(key) for key in desired}
+        evaluated = {key: e for key, e in known.items() if e is not None and e.evaluation.desired == desired[key]}
         commands = []
         for key, count in desired.items():
-            # Kept until it is stored, as storing may be tried again.
-            evaluation = self._evaluations.get(key)
-            if evaluation is not None and evaluation.desired == count:
-                decision = evaluation.decision()
+            if key in evaluated:
+                decision = evaluated[key].evaluation.decision()
             else:
                 current = states[key].target_replica_count if key in states else count
                 decision = ScalingDecision(previous=current, desired=count, reason=DecisionReason.MANUAL)
             commands.append(c.RecordDesiredReplicas(deployment_id=key, decision=decision))
-        await self._execute(commands, Operation.CALCULATE)
-        for key in desired:
-            evaluation = self._evaluations.pop(key, None)
-            if evaluation is not None:
-                self._remember_history(key, evaluation)
+        records = {key: e.record for key, e in evaluated.items() if e.record is not None}
+        failures = await self._rejections(commands, Operation.CALCULATE, records)
+        for key, evaluation in known.items():
+            self._evaluations.pop(key, None)
+            if evaluation is not None and key in evaluated and key not in failures:
+                self._scaling.remember(key, evaluation.evaluation, due_at=evaluation.evaluation.due_at)
+        if failures:
+            raise BulkOperationFailed(failures)
 
     async def calculate_desired_replicas_for_deployment(
         self, deployment: DeploymentInfo, rules: Sequence[AutoScalingRule], metrics: AutoScalingMetricsData
     ) -> int | None:
-        now = self._clock()
+        now, history = self._clock(), self._scaling.history(deployment.id)
         policy = deployment.scaling_policy.model_copy(update={"rules": tuple(rules)})
-        samples = metrics.samples_by_endpoint.get(deployment.id, ())
+        spec = deployment.replica_spec
+        wakes = any(isinstance(rule, ScaleToZeroRule) for rule in rules)
         given = ScalingInput(
             current=deployment.target_replica_count,
             routes=metrics.routes_by_endpoint.get(deployment.id, ()),
-            samples=SampleWindows().added(samples, now, policy.window_limits),
-            history=self._histories.get(deployment.id, ScalingHistory()),
+            samples=metrics.samples_by_endpoint.get(deployment.id, SampleWindows()),
+            history=history,
             rules_fired_at=deployment.rules_fired_at,
-            baseline=deployment.replica_spec.replica_count,
+            baseline=spec.replica_count,
+            stopped=spec.desired_replica_count is None and not wakes,
         )
         evaluation = evaluate(policy, given, now)
+        record = record_of(evaluation, history, deployment.version)
         if evaluation.desired == evaluation.previous:
-            self._remember_history(deployment.id, evaluation)
+            self._note_unchanged(deployment, evaluation, record, now)
             return None
-        self._evaluations[deployment.id] = evaluation
+        self._evaluations[deployment.id] = _Evaluated(evaluation, record)
         return evaluation.desired
 
-    def _remember_history(self, deployment_id: UUID, evaluation: Evaluation) -> None:
-        """Forget those that were evaluated longest ago first; without a history an evaluation is only more careful."""
-        self._histories.pop(deployment_id, None)
-        while len(self._histories) >= self._remembered_histories:
-            del self._histories[next(iter(self._histories))]
-        self._histories[deployment_id] = evaluation.history
+    def _note_unchanged(
+        self, deployment: DeploymentInfo, evaluation: Evaluation, record: EvaluationRecord | None, now: datetime
+    ) -> None:
+        """Another reason is recorded at once, or as soon as it is not too soon after the one before."""
+        due_at, key, known = evaluation.due_at, evaluation.reason_key, deployment.scaling_reason
+        decision = evaluation.decision() if is_news(deployment, key, now, self._limits) else None
+        if decision is None and known is not None and known.key != key:
+            again = known.recorded_at + timedelta(seconds=self._limits.reasons_apart)
+            due_at = again if due_at is None else min(due_at, again)
+        self._scaling.remember(deployment.id, evaluation, due_at=due_at)
+        self._scaling.note_unchanged(Unchanged(deployment.id, record, decision))
 
     async def mark_terminating_route_status_bulk(self, route_ids: Collection[UUID]) -> None:
         await self._execute(self._terminations(route_ids), Operation.DESTROY)
@@ -170,11 +195,18 @@ class EventSourcedDeploymentRepository:
         return [c.TerminateRoutes(deployment_id=key, route_ids=frozenset(ids)) for key, ids in victims.items()]
 
     async def _execute(self, commands: Sequence[c.AnyCommand], operation: Operation) -> None:
-        decided = await self._decider.execute(commands, operation)
-        rejected = {
+        if rejected := await self._rejections(commands, operation):
+            raise BulkOperationFailed(rejected)
+
+    async def _rejections(
+        self,
+        commands: Sequence[c.AnyCommand],
+        operation: Operation,
+        evaluations: Mapping[UUID, EvaluationRecord] = MappingProxyType({}),
+    ) -> Mapping[UUID, CommandRejected]:
+        decided = await self._decider.execute(commands, operation, evaluations)
+        return {
             command.deployment_id: answer.rejection
             for command, answer in zip(commands, decided, strict=True)
             if answer.rejection is not None
         }
-        if rejected:
-            raise BulkOperationFailed(rejected)

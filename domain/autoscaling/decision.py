@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from domain.autoscaling.metric import Comparator, MetricSource
-from domain.autoscaling.reasoning import Reasoning
+from domain.autoscaling.reasoning import Able, Reasoning
 from domain.message import Message, Moment, Name, ReplicaCount
 
 
@@ -54,6 +54,16 @@ class RuleEvaluation(Message):
     proposed: ReplicaCount
 
 
+#: What two decisions with the same reason have in common.
+ReasonKey = tuple[str, ...]
+
+
+def reason_key(reason: DecisionReason, why: Reasoning) -> ReasonKey:
+    """Say what has to differ for a decision to change nothing to be news. That a change is over is none."""
+    able = Able.READY if why.able is Able.RESCALED else why.able
+    return (reason, why.winner or "", able, why.active, why.limited)
+
+
 class ScalingDecision(Message):
     """From ``previous`` to ``desired`` replicas, and why.
 
@@ -66,3 +76,8 @@ class ScalingDecision(Message):
     reason: DecisionReason
     evaluation: RuleEvaluation | None = None
     reasoning: Reasoning | None = Field(default=None, exclude_if=lambda reasoning: reasoning is None)
+
+    @property
+    def reason_key(self) -> ReasonKey | None:
+        """What decisions with the same reason have in common; ``None`` where the reasoning is not known."""
+        return None if self.reasoning is None else reason_key(self.reason, self.reasoning)

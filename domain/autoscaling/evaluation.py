@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from domain.autoscaling.decision import DecisionReason, RuleEvaluation, ScalingDecision
+from domain.autoscaling.decision import DecisionReason, ReasonKey, RuleEvaluation, ScalingDecision, reason_key
 from domain.autoscaling.history import ScalingHistory
 from domain.autoscaling.reasoning import Reasoning
 from domain.autoscaling.rules import ScalingRule
@@ -27,10 +27,9 @@ class Evaluation(NamedTuple):
     rules: tuple[ScalingRule, ...]
 
     @property
-    def reason_key(self) -> tuple[str, ...]:
-        """What two evaluations with the same reason have in common: a decision to do nothing is news if this is."""
-        why = self.reasoning
-        return (self.reason, why.winner or "", why.able, why.active, why.limited)
+    def reason_key(self) -> ReasonKey:
+        """What evaluations with the same reason have in common: one that changes nothing is news if this is."""
+        return reason_key(self.reason, self.reasoning)
 
     def decision(self) -> ScalingDecision:
         """The decision as an event keeps it."""

@@ -111,7 +111,7 @@ class SampleWindows:
         limits: Mapping[MetricKey, WindowLimits] = MappingProxyType({}),
         default: WindowLimits = WindowLimits(),
     ) -> Self:
-        """Give the windows with more samples, kept by the limits of their metric.
+        """Give the windows with more samples, kept by the limits of their metric; the same where none is news.
 
         Samples further ahead of ``now`` than :data:`MAX_CLOCK_SKEW` are left out: one of them would displace all
         others.
@@ -122,12 +122,20 @@ class SampleWindows:
             key, at = (sample.source, sample.metric), sample.at.timestamp()
             if at > latest:
                 continue
-            if key not in changed:
-                changed[key] = dict(self.series.get(key, _NONE))
             route = None if sample.route_id is None else sample.route_id.int
-            window = changed[key].get(route) or SampleWindow()
-            changed[key][route] = window.added(at, sample.value, limits.get(key, default))
+            known = changed.get(key) or self.series.get(key, _NONE)
+            window = known.get(route) or SampleWindow()
+            longer = window.added(at, sample.value, limits.get(key, default))
+            if longer == window:
+                continue
+            if key not in changed:
+                changed[key] = dict(known)
+            changed[key][route] = longer
         return type(self)({**self.series, **changed}) if changed else self
+
+    def has_others(self, routes: int) -> bool:
+        """Whether there must be series of other routes than the deployment's so many (count)."""
+        return any(len(series) > routes + 1 for series in self.series.values())
 
     def kept(self, routes: Iterable[UUID]) -> Self:
         """Give the windows without those of routes that are gone."""

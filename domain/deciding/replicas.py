@@ -1,16 +1,17 @@
 """How many replicas there should be, and making or taking away routes to get there."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain import commands as c
 from domain import events as e
-from domain.autoscaling.decision import DecisionReason, ScalingDecision
+from domain.autoscaling.decision import DecisionReason, ReasonKey, ScalingDecision
 from domain.autoscaling.rules import ScalingPolicy
 from domain.chunks import chunks
 from domain.deployment import Deployment, Lifecycle
 from domain.errors import CommandRejected, RejectionCode
+from domain.limits import DecisionLimits
 from domain.operations import Operation
 from domain.routes import RouteStatus, TerminationReason
 
@@ -101,7 +102,17 @@ def expire_override(state: Deployment, now: datetime) -> Sequence[e.DeploymentEv
     return [e.ReplicaOverrideExpired(at=now, desired_replica_count=desired)]
 
 
-def record_desired(state: Deployment, command: c.RecordDesiredReplicas, now: datetime) -> Sequence[e.DeploymentEvent]:
+def is_news(state: Deployment, key: ReasonKey | None, now: datetime, limits: DecisionLimits) -> bool:
+    """Whether a decision that changes nothing is recorded for its reason; not too soon after another one."""
+    known = state.scaling_reason
+    if key is None or known is None:
+        return key is not None
+    return key != known.key and now >= known.recorded_at + timedelta(seconds=limits.reasons_apart)
+
+
+def record_desired(
+    state: Deployment, command: c.RecordDesiredReplicas, now: datetime, limits: DecisionLimits
+) -> Sequence[e.DeploymentEvent]:
     """Take over what autoscaling came to, unless the ground it stood on has changed."""
     decision, policy = command.decision, state.scaling_policy
     if state.override is not None or decision.previous != state.target_replica_count:
@@ -110,7 +121,8 @@ def record_desired(state: Deployment, command: c.RecordDesiredReplicas, now: dat
         _changed_meanwhile(f"the policy has no rule {decision.evaluation.rule!r} now")
     desired = policy.clamp(decision.desired)
     # Where calculating has failed before, it is news that it works again.
-    if desired == state.target_replica_count and Operation.CALCULATE not in state.failures:
+    unchanged = desired == state.target_replica_count and Operation.CALCULATE not in state.failures
+    if unchanged and not is_news(state, decision.reason_key, now, limits):
         return []
     return [e.DesiredReplicasCalculated(at=now, decision=decision.model_copy(update={"desired": desired}))]
 

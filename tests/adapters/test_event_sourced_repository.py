@@ -156,7 +156,12 @@ async def test_after_a_refused_call_the_owners_of_the_other_routes_are_still_kno
 
 async def test_routes_that_were_fetched_longest_ago_are_forgotten_first(world: World) -> None:
     small = EventSourcedDeploymentRepository(
-        world.plane.decider, world.targets, world.plane.repository._samples, clock=world.clock, remembered_routes=3
+        world.plane.decider,
+        world.targets,
+        world.plane.repository._scaling,
+        clock=world.clock,
+        decision_limits=world.settings.decisions,
+        remembered_routes=3,
     )
     ids = [await world.with_routes(2 * number, active=2, target=0) for number in range(4)]
     routes: dict[UUID, Sequence[RouteData]] = {}
@@ -203,7 +208,9 @@ async def test_rules_come_in_their_order_and_samples_only_where_there_are_rules(
 
     assert rules == {ruled: (second, QUEUE_RULE), plain: ()}
     assert {key: len(routes) for key, routes in metrics.routes_by_endpoint.items()} == {ruled: 1, plain: 1}
-    assert {key: [s.value for s in samples] for key, samples in metrics.samples_by_endpoint.items()} == {ruled: [5]}
+    assert metrics.samples_by_endpoint.keys() == {ruled}
+    [window] = metrics.samples_by_endpoint[ruled].of(QUEUE_RULE.source, QUEUE_RULE.metric).values()
+    assert window.values == (5,)
 
 
 async def test_a_stored_number_carries_the_arithmetic_that_led_to_it(

@@ -15,7 +15,8 @@ from domain.autoscaling.samples import MetricsReport
 from domain.limits import DecisionLimits
 from domain.recorded import LoggedEvent
 from handlers.backoff import Backoff
-from handlers.decider import Commit, Decider, DeciderLimits
+from handlers.commit import Commit
+from handlers.decider import Decider, DeciderLimits
 from handlers.draft import DecisionContext
 from handlers.ownership import Ownership
 from handlers.ports import LogBatch, PositionMove

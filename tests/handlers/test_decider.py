@@ -188,7 +188,8 @@ async def test_samples_of_a_deployment_are_passed_on_and_those_of_nobody_refused
     await worker.submit(reading(None, item(P0, 0, create(D1)), item(P0, 1, known), item(P0, 2, unknown)))
 
     [commit] = worker.commits
-    assert [record.report for record in commit.samples] == [known]
+    assert [(report.deployment_id, report.samples) for report in commit.samples] == [(D1, known.samples)]
+    assert [report.received_at for report in commit.samples] == [AT]
     assert worker.dead_letters.offsets == [2]
     assert worker.dead_letters.sent[0][1].code == RejectionCode.UNKNOWN_DEPLOYMENT
     assert [state.id for state in commit.states] == [D1]

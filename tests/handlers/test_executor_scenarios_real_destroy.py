@@ -1,7 +1,6 @@
 """SC-DE-011 to SC-DE-018 and SC-DE-INT-001 with the event-sourced repository and a real HTTP proxy."""
 
-from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator
 from pathlib import Path
 from unittest.mock import patch
 from uuid import UUID
@@ -12,8 +11,7 @@ from domain import commands as c
 from domain import events as e
 from domain.autoscaling.decision import DecisionReason
 from domain.autoscaling.rules import ScalingPolicy
-from domain.autoscaling.samples import MetricSample
-from domain.deployment import Lifecycle
+from domain.deployment import Deployment, Lifecycle
 from domain.routes import RouteStatus
 from handlers.results import DeploymentExecutionError, DeploymentExecutionResult
 from service.demo.reference_proxy_faults import Faults, ProxyOperation
@@ -68,10 +66,10 @@ async def test_sc_de_013_no_change_needed_is_skipped(world: World) -> None:
 async def test_sc_de_014_a_replica_calculation_failure_is_captured(world: World) -> None:
     d1 = await world.state(await world.with_routes(active=3, scaling_policy=ScalingPolicy(rules=(QUEUE_RULE,))))
 
-    def unavailable(_deployment_id: UUID, _now: datetime) -> Sequence[MetricSample]:
+    async def unavailable(_deployments: Collection[Deployment]) -> None:
         raise OSError("Metrics unavailable")
 
-    with patch.object(world.plane.repository._samples, "of", unavailable):
+    with patch.object(world.plane.repository._scaling, "restore", unavailable):
         result = await world.plane.executor.calculate_desired_replicas([d1])
 
     error = DeploymentExecutionError(d1, "Metrics unavailable", "Failed to calculate desired replicas")

@@ -10,7 +10,7 @@ from domain import commands as c
 from domain import events as e
 from domain.deployment import Lifecycle
 from domain.routes import RouteStatus
-from handlers.decider import Commit
+from handlers.commit import Commit
 from tests.executor_world import REVISION, World, is_destroyed, is_ready, world_of
 
 

@@ -11,13 +11,14 @@ from uuid import UUID
 from domain.deployment import Deployment, Lifecycle
 from domain.limits import DecisionLimits
 from domain.operations import Operation
-from handlers.decider import Commit, CommitListener, Decider
+from handlers.commit import Commit, CommitListener
+from handlers.decider import Decider
 from handlers.ownership import Ownership
 from handlers.ports import DueWork, EventLog
 from handlers.reconciler import Reconciler, ReconcilerLimits
 from handlers.reconciliation import Reconciliation
 from handlers.records import PartitionId
-from handlers.samples import SampleStore
+from handlers.scaling_memory import ScalingMemory
 from tests.executor_doubles import a_deployment
 from tests.set_clock import SetClock
 
@@ -45,7 +46,7 @@ class Stage:
             cast("Decider", self),
             cast("Reconciliation", self),
             self.ownership,
-            SampleStore(),
+            ScalingMemory(cast("EventLog", self), clock=SetClock()),
             clock=SetClock(),
             decision_limits=DecisionLimits(),
             limits=ReconcilerLimits(batch_size=100, batches=4),
@@ -77,6 +78,9 @@ class Stage:
     async def due_work(self, **_: object) -> Sequence[DueWork]:
         now = SetClock.now
         return [DueWork(deployment_id=key, hash=0, due_at=now, version=1) for key in self.deployments]
+
+    async def scaling_deployments(self, **_: object) -> Sequence[UUID]:
+        return ()
 
     async def run(self, _operation: Operation, deployments: Sequence[Deployment]) -> None:
         self.has_begun.set()
