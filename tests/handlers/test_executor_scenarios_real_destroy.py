@@ -1,6 +1,6 @@
 """SC-DE-011 to SC-DE-018 and SC-DE-INT-001 with the event-sourced repository and a real HTTP proxy."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from unittest.mock import patch
 from uuid import UUID
