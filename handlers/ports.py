@@ -65,6 +65,11 @@ class DueWork:
     version: int
     scales: bool = False
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is anything to remember of it."""
+        return self.due_at is not None or self.scales
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleReport:

@@ -22,12 +22,21 @@ from eventsourcing.sqlite import SQLiteDatastore
 from adapters.event_store.mapper import MAX_EVENT_BYTES, EventMapper
 from adapters.event_store.recorder import LogRecorder
 from adapters.event_store.sqlite import SQLiteLogRecorder
+from domain.autoscaling.record import EvaluationRecord
 from domain.chunks import chunks
 from domain.deployment import Deployment
 from domain.evolve import replay
 from domain.recorded import LoggedEvent
 from domain.rejections import RecordsRejected
-from handlers.ports import DueWork, LogBatch, LogUnavailable, Position
+from handlers.ports import (
+    REPORTS_PER_DEPLOYMENT,
+    DueWork,
+    LogBatch,
+    LogUnavailable,
+    Position,
+    Retained,
+    SampleReport,
+)
 from handlers.records import PartitionId
 
 P = ParamSpec("P")
@@ -88,6 +97,29 @@ class RecorderEventLog:
 
     async def due_work(self, *, partitions: Collection[int], of: int, until: datetime) -> Sequence[DueWork]:
         return await self._run(self._readers, self._recorder.select_due, partitions, of, until)
+
+    async def scaling_deployments(self, *, partitions: Collection[int], of: int) -> Sequence[UUID]:
+        return await self._run(self._readers, self._recorder.select_scaling, partitions, of)
+
+    async def sample_reports(
+        self, ids: Collection[UUID], *, since: datetime, limit: int = REPORTS_PER_DEPLOYMENT
+    ) -> Mapping[UUID, Sequence[SampleReport]]:
+        found: dict[UUID, Sequence[SampleReport]] = {}
+        for some in chunks(tuple(ids), _STREAMS_AT_ONCE):
+            found |= await self._run(self._readers, self._recorder.select_samples, some, since, limit)
+        return found
+
+    async def evaluations(self, ids: Collection[UUID], *, since: datetime) -> Mapping[UUID, Sequence[EvaluationRecord]]:
+        found: dict[UUID, Sequence[EvaluationRecord]] = {}
+        for some in chunks(tuple(ids), _STREAMS_AT_ONCE):
+            found |= await self._run(self._readers, self._recorder.select_evaluations, some, since)
+        return found
+
+    async def prune(self, what: Retained, *, before: datetime, limit: int) -> int:
+        return await self._run(self._writer, self._recorder.prune, what, before, limit)
+
+    async def horizons(self) -> Mapping[Retained, datetime]:
+        return await self._run(self._readers, self._recorder.select_horizons)
 
     async def read(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
         return await self._run(self._readers, self._read, after, limit)

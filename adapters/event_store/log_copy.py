@@ -14,8 +14,8 @@ from uuid import UUID
 
 from domain.errors import RoutekeeperError
 
-#: What stands in a row, the same whichever store it comes from: moments are microseconds since 1970.
-Value = int | str | bytes | UUID
+#: What stands in a row, the same whichever store it comes from: moments are microseconds since 1970, flags 0 or 1.
+Value = int | str | bytes | UUID | None
 
 
 class LogNotCopied(RoutekeeperError):
@@ -30,6 +30,7 @@ class Kind(StrEnum):
     BYTES = "bytes"
     ID = "id"
     INSTANT = "instant"
+    FLAG = "flag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ class CopiedTable:
     columns: Mapping[str, Kind]
     key: int
 
+
+#: A value that is none has a length that no other has.
+_NOTHING: Final = pack("!i", -1)
 
 #: Everything that a log consists of, in the order in which it is copied.
 TABLES: Final = (
@@ -73,10 +77,43 @@ TABLES: Final = (
     ),
     CopiedTable(
         "due_work",
-        {"deployment_id": Kind.ID, "hash": Kind.INTEGER, "due_at": Kind.INSTANT, "version": Kind.INTEGER},
+        {
+            "deployment_id": Kind.ID,
+            "hash": Kind.INTEGER,
+            "due_at": Kind.INSTANT,
+            "version": Kind.INTEGER,
+            "scales": Kind.FLAG,
+        },
         1,
     ),
     CopiedTable("followers", {"name": Kind.TEXT, "position": Kind.INTEGER}, 1),
+    CopiedTable(
+        "metric_samples",
+        {
+            "id": Kind.INTEGER,
+            "deployment_id": Kind.ID,
+            "received_at": Kind.INSTANT,
+            "newest_at": Kind.INSTANT,
+            "samples": Kind.BYTES,
+        },
+        1,
+    ),
+    CopiedTable(
+        "scaling_evaluations",
+        {
+            "id": Kind.INTEGER,
+            "deployment_id": Kind.ID,
+            "at": Kind.INSTANT,
+            "version": Kind.INTEGER,
+            "watermark": Kind.INSTANT,
+            "previous": Kind.INTEGER,
+            "recommended": Kind.INTEGER,
+            "desired": Kind.INTEGER,
+            "memories": Kind.TEXT,
+        },
+        1,
+    ),
+    CopiedTable("retention_horizons", {"name": Kind.TEXT, "before": Kind.INSTANT}, 1),
 )
 
 
@@ -175,6 +212,8 @@ class _Digest:
 
 def _canonical(value: Value) -> bytes:
     match value:
+        case None:
+            return _NOTHING
         case UUID():
             data = value.bytes
         case bytes():

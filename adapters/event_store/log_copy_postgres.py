@@ -2,20 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from psycopg import Connection, IsolationLevel, connect
 from psycopg.errors import UndefinedTable
 from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composable, Identifier
 
+from adapters.event_store.instants import microseconds_of, moment_of
 from adapters.event_store.log_copy import CopiedTable, Kind, LogNotCopied, Value
 from adapters.event_store.postgres_log import open_postgres_log
 from adapters.postgres.address import PostgresAddress
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 #: Rows that are fetched at once (count).
 _ROWS_AT_ONCE: Final = 2000
@@ -27,7 +26,11 @@ _TYPES: Final = {
     Kind.BYTES: "bytea",
     Kind.ID: "uuid",
     Kind.INSTANT: "timestamptz",
+    Kind.FLAG: "bool",
 }
+
+#: The columns that number their rows by themselves, by table.
+_NUMBERED: Final = {"stored_events": "notification_id", "metric_samples": "id", "scaling_evaluations": "id"}
 
 
 class PostgresLogPlace:
@@ -56,7 +59,8 @@ class PostgresLogPlace:
         with connect(self._address.conninfo()) as connection:
             tables = PostgresLogTables(connection, self._schema)
             yield tables
-            tables.go_on_behind_the_last_event()
+            for table, column in _NUMBERED.items():
+                tables.go_on_behind_the_last(table, column)
 
 
 class PostgresLogTables:
@@ -71,15 +75,11 @@ class PostgresLogTables:
         statement = SQL("SELECT {} FROM {} ORDER BY {}").format(
             SQL(", ").join(columns), self._table(table.name), SQL(", ").join(columns[: table.key])
         )
-        instants = [index for index, kind in enumerate(table.columns.values()) if kind is Kind.INSTANT]
         # A cursor of the server's, so that a log need not fit into memory.
         with self._connection.cursor(f"copy_{table.name}", binary=True) as cursor:
             cursor.itersize = _ROWS_AT_ONCE
             for row in cursor.execute(statement):
-                values = list(row)
-                for index in instants:
-                    values[index] = (values[index] - _EPOCH) // _MICROSECOND
-                yield values
+                yield [_plain(value) for value in row]
 
     def write(self, table: CopiedTable, rows: Iterable[Sequence[Value]]) -> None:
         names = SQL(", ").join(map(Identifier, table.columns))
@@ -90,12 +90,12 @@ class PostgresLogTables:
             for row in rows:
                 copy.write_row([_stored(kind, value) for kind, value in zip(kinds, row, strict=True)])
 
-    def go_on_behind_the_last_event(self) -> None:
-        """Let the next event have the next position."""
-        events = self._table("stored_events")
+    def go_on_behind_the_last(self, table: str, column: str) -> None:
+        """Let the next row have the next number."""
+        statement = SQL("SELECT setval(%s, max({column})) FROM {table} HAVING max({column}) > 0")
         self._connection.execute(
-            SQL("SELECT setval(%s, max(notification_id)) FROM {} HAVING max(notification_id) > 0").format(events),
-            [f"{self._schema}.stored_events_notification_id_seq"],
+            statement.format(column=Identifier(column), table=self._table(table)),
+            [f"{self._schema}.{table}_{column}_seq"],
         )
 
     def _table(self, name: str) -> Composable:
@@ -106,5 +106,23 @@ def _column_type(name: str, kind: Kind) -> str:
     return "int4" if name == "partition" else _TYPES[kind]
 
 
+def _plain(value: object) -> Value:
+    match value:
+        case datetime():
+            return microseconds_of(value)
+        case bool():
+            return int(value)
+        case int() | str() | bytes() | UUID() | None:
+            return value
+        case _:
+            raise TypeError(f"a log holds no {type(value).__name__}")
+
+
 def _stored(kind: Kind, value: Value) -> object:
-    return _EPOCH + int(value) * _MICROSECOND if kind is Kind.INSTANT and isinstance(value, int) else value
+    match kind, value:
+        case Kind.INSTANT, int():
+            return moment_of(value)
+        case Kind.FLAG, int():
+            return bool(value)
+        case _:
+            return value

@@ -4,6 +4,7 @@ An append is two round trips: everything up to the answers that decide about it,
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from hashlib import sha256
 from time import monotonic, sleep
 from typing import Any, Final
@@ -18,10 +19,19 @@ from psycopg.sql import Composed
 from adapters.event_store.postgres_batch import BatchInsert
 from adapters.event_store.postgres_datastore import LogDatastore
 from adapters.event_store.postgres_reading import PostgresLogReading, positions_in
+from adapters.event_store.postgres_scaling import evaluation_columns, sample_columns
 from adapters.event_store.postgres_tables import SIDE_TABLES, channel_of
 from adapters.postgres import arrays
 from adapters.postgres.schemas import ensure_schema
-from handlers.ports import CommandOutcome, DuplicateCommands, LogBatch, LogUnavailable, Position, VersionConflict
+from handlers.ports import (
+    CommandOutcome,
+    DuplicateCommands,
+    LogBatch,
+    LogUnavailable,
+    Position,
+    Retained,
+    VersionConflict,
+)
 
 #: How long to wait before asking again what became of a commit (seconds).
 _ASK_AGAIN: Final = 0.1
@@ -39,14 +49,14 @@ class PostgresLogRecorder(PostgresLogReading):
 
     Instead of locking the table, appends hold an advisory lock to the end of their transaction: positions become
     visible in their order, so that nobody who follows the log passes over one, and no privilege beyond INSERT and
-    SELECT is needed on it.
+    SELECT is needed on it. What has no place in that order is committed beside it, under a lock that all such share.
     """
 
     def __init__(self, datastore: LogDatastore, *, events_table_name: str = "stored_events") -> None:
         super().__init__(datastore, events_table_name=events_table_name)
         self.channel_name = channel_of(datastore.schema, events_table_name)
-        name = f"routekeeper log {self.channel_name}"
-        self.lock_key = int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
+        self.lock_key = _key(f"routekeeper log {self.channel_name}")
+        self.beside_key = _key(f"routekeeper beside log {self.channel_name}")
 
     def create_table(self) -> None:
         """Create what is missing."""
@@ -124,7 +134,10 @@ class PostgresLogRecorder(PostgresLogReading):
         try:
             with connection.pipeline() as pipeline:
                 connection.execute("BEGIN")
-                self._lock(connection)
+                if insert.is_ordered or tracking is not None:
+                    self._lock(connection)
+                else:
+                    connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", [self.beside_key], prepare=True)
                 if tracking is not None:
                     self._insert_tracking(connection.cursor(), tracking)
                 positions = insert.run(connection, pipeline)
@@ -147,8 +160,9 @@ class PostgresLogRecorder(PostgresLogReading):
         while True:
             try:
                 with self.store.get_connection() as connection, connection.transaction():
-                    # The server may still be at it: whoever has the lock knows that it is not.
+                    # The server may still be at it: whoever has the locks knows that it is not.
                     self._lock(connection)
+                    connection.execute("SELECT pg_advisory_xact_lock(%s)", [self.beside_key])
                     return self._written(connection, stored, batch)
             except (LogUnavailable, OperationalError) as error:
                 if monotonic() > deadline:
@@ -171,12 +185,31 @@ class PostgresLogRecorder(PostgresLogReading):
             for move in batch.positions
         )
         known = connection.execute(*self._finding(batch.outcomes)).rowcount
-        return () if is_moved and known == len(batch.outcomes) else None
+        is_written = is_moved and known == len(batch.outcomes) and self._is_kept(connection, batch)
+        return () if is_written else None
+
+    def _is_kept(self, connection: Connection[DictRow], batch: LogBatch) -> bool:
+        """Whether the samples and evaluations are there."""
+        ids_and_times = evaluation_columns(batch.evaluations)[:2]
+        evaluations = connection.execute(self.statements.find_evaluations, ids_and_times).fetchone()
+        samples = connection.execute(self.statements.find_samples, sample_columns(batch.samples)).fetchone()
+        counts = [row and row["count"] for row in (evaluations, samples)]
+        return counts == [len(batch.evaluations), len(batch.samples)]
+
+    def prune(self, what: Retained, before: datetime, limit: int) -> int:
+        """Delete at most ``limit`` rows that are older than ``before``, and say so, in one transaction."""
+        [row] = self._rows(self.statements.prune[what], [limit, before, what, before])
+        return int(row["count"])
 
     def _finding(self, outcomes: Sequence[CommandOutcome]) -> tuple[Composed, Sequence[object]]:
         """The statement, with its parameters, that finds out which of these outcomes are there."""
         keys = [arrays.texts(outcome.source for outcome in outcomes), arrays.texts(outcome.id for outcome in outcomes)]
         return self.statements.find_outcomes, keys
+
+
+def _key(name: str) -> int:
+    """The number of the advisory lock that is called so."""
+    return int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
 
 
 def _makes_type_or_function(statement: Composed) -> bool:

@@ -9,6 +9,7 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow
 from psycopg.sql import Composed
 
+from adapters.event_store.postgres_scaling import evaluation_columns, sample_columns
 from adapters.event_store.postgres_tables import LogStatements
 from adapters.postgres import arrays
 from handlers.ports import CommandOutcome, DueWork, LogBatch, PositionConflict, PositionMove
@@ -21,9 +22,13 @@ _Call = tuple[Composed, _Parameters]
 
 
 class BatchInsert:
-    """The statements of an append, their parameters written out before anybody has to wait for the lock."""
+    """The statements of an append, their parameters written out before anybody has to wait for the lock.
+
+    ``is_ordered`` says whether it has to: samples, evaluations and positions have no place among the batches of others.
+    """
 
     def __init__(self, statements: LogStatements, channel: str, stored: Sequence[StoredEvent], batch: LogBatch) -> None:
+        self.is_ordered = bool(stored or batch.outcomes or batch.due)
         self._origins = [move.origin for move in batch.positions]
         moved = [move for move in batch.positions if move.expected is not None]
         placed = [move for move in batch.positions if move.expected is None]
@@ -33,8 +38,12 @@ class BatchInsert:
         self._on_outcomes = _call(statements.keep_outcomes, _outcomes, batch.outcomes)
         self._on_events = _call(statements.append, lambda some: [*_events(some), channel], stored)
         self._on_due = [
-            *_call(statements.set_due, _due, [work for work in due if work.due_at is not None]),
-            *_call(statements.not_due, _not_due, [work for work in due if work.due_at is None]),
+            *_call(statements.set_due, _due, [work for work in due if work.is_kept]),
+            *_call(statements.not_due, _not_due, [work for work in due if not work.is_kept]),
+        ]
+        self._on_scaling = [
+            *_call(statements.keep_samples, sample_columns, batch.samples),
+            *_call(statements.keep_evaluations, evaluation_columns, batch.evaluations),
         ]
 
     def run(self, connection: Connection[DictRow], pipeline: Pipeline) -> Sequence[int]:
@@ -43,9 +52,15 @@ class BatchInsert:
         Raises :class:`PositionConflict`, else ``UniqueViolation``, for outcomes rather than for versions, and what the
         database raises beyond that.
         """
-        positions, _, events, _ = (
+        positions, _, events, _, _ = (
             [connection.execute(statement, parameters, prepare=True, binary=True) for statement, parameters in calls]
-            for calls in (self._on_positions, self._on_outcomes, self._on_events, self._on_due)
+            for calls in (
+                self._on_positions,
+                self._on_outcomes,
+                self._on_events,
+                self._on_due,
+                self._on_scaling,
+            )
         )
         try:
             pipeline.sync()
@@ -108,8 +123,9 @@ def _due(due: Sequence[DueWork]) -> _Parameters:
     return [
         arrays.uuids(work.deployment_id for work in due),
         arrays.bigints(work.hash for work in due),
-        arrays.instants(work.due_at for work in due if work.due_at is not None),
+        arrays.instants(work.due_at for work in due),
         arrays.bigints(work.version for work in due),
+        arrays.booleans(work.scales for work in due),
     ]
 
 

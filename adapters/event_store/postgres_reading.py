@@ -11,9 +11,12 @@ from psycopg.rows import DictRow
 from psycopg.sql import Composed
 
 from adapters.event_store.postgres_datastore import LogDatastore
+from adapters.event_store.postgres_scaling import evaluation_of
 from adapters.event_store.postgres_tables import LogStatements
+from adapters.event_store.scaling_rows import records_by_deployment, reports_by_deployment
 from adapters.postgres import arrays
-from handlers.ports import DueWork, Position
+from domain.autoscaling.record import EvaluationRecord
+from handlers.ports import DueWork, Position, Retained, SampleReport
 from handlers.records import PartitionId
 
 
@@ -52,6 +55,25 @@ class PostgresLogReading(PostgresProcessRecorder):
     def select_due(self, partitions: Collection[int], of: int, until: datetime) -> Sequence[DueWork]:
         rows = self._rows(self.statements.select_due, [until, of, list(partitions)])
         return [DueWork(**row) for row in rows]
+
+    def select_scaling(self, partitions: Collection[int], of: int) -> Sequence[UUID]:
+        rows = self._rows(self.statements.select_scaling, [of, list(partitions)])
+        return [row["deployment_id"] for row in rows]
+
+    def select_samples(
+        self, deployments: Sequence[UUID], since: datetime, limit: int
+    ) -> Mapping[UUID, Sequence[SampleReport]]:
+        rows = self._rows(self.statements.select_samples, [arrays.uuids(deployments), since, limit])
+        return reports_by_deployment((row["deployment_id"], row["received_at"], row["samples"]) for row in rows)
+
+    def select_evaluations(
+        self, deployments: Sequence[UUID], since: datetime
+    ) -> Mapping[UUID, Sequence[EvaluationRecord]]:
+        rows = self._rows(self.statements.select_evaluations, [arrays.uuids(deployments), since])
+        return records_by_deployment((row["deployment_id"], evaluation_of(row)) for row in rows)
+
+    def select_horizons(self) -> Mapping[Retained, datetime]:
+        return {Retained(row["name"]): row["before"] for row in self._rows(self.statements.select_horizons)}
 
     def select_position_at(self, moment: datetime) -> int:
         rows = self._rows(self.statements.position_at, [moment])

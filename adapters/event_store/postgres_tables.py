@@ -4,6 +4,9 @@ from typing import Final, LiteralString
 
 from psycopg.sql import SQL, Composed, Identifier
 
+from adapters.event_store import postgres_scaling as scaling
+from handlers.ports import Retained
+
 #: The tables beside the events, as they are created; text is compared by bytes, which is fastest. No index leads from
 #: times to due work: without one a row is updated in place, a third faster, and the few who ask read all rows.
 _TABLES: Final = (
@@ -11,18 +14,28 @@ _TABLES: Final = (
        next bigint NOT NULL, digest text NOT NULL, PRIMARY KEY (topic, epoch, partition)) WITH (fillfactor = 50)""",
     """CREATE TABLE IF NOT EXISTS {schema}.command_outcomes (source text COLLATE "C", id text COLLATE "C",
        outcome text NOT NULL, recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (source, id))""",
-    # Rows come in the order of time, so a range index of some pages serves whoever removes old ones.
-    """CREATE INDEX IF NOT EXISTS command_outcomes_by_time ON {schema}.command_outcomes USING brin (recorded_at)""",
+    # A range index would be smaller, but says nothing any more once new rows stand where removed ones stood.
+    "CREATE INDEX IF NOT EXISTS command_outcomes_by_time ON {schema}.command_outcomes (recorded_at)",
     """CREATE TABLE IF NOT EXISTS {schema}.due_work (deployment_id uuid PRIMARY KEY, hash bigint NOT NULL,
-       due_at timestamptz NOT NULL, version bigint NOT NULL) WITH (fillfactor = 50)""",
+       due_at timestamptz, version bigint NOT NULL, scales boolean NOT NULL) WITH (fillfactor = 50)""",
     "CREATE TABLE IF NOT EXISTS {schema}.commits (position bigint PRIMARY KEY, committed_at timestamptz NOT NULL)",
     "CREATE INDEX IF NOT EXISTS commits_by_time ON {schema}.commits (committed_at, position)",
     """CREATE TABLE IF NOT EXISTS {schema}.followers (name text COLLATE "C" PRIMARY KEY, position bigint NOT NULL)
        WITH (fillfactor = 50)""",
+    *scaling.SCALING_TABLES,
 )
 
 #: The names of those tables.
-SIDE_TABLES: Final = ("positions", "command_outcomes", "due_work", "commits", "followers")
+SIDE_TABLES: Final = (
+    "positions",
+    "command_outcomes",
+    "due_work",
+    "commits",
+    "followers",
+    "metric_samples",
+    "scaling_evaluations",
+    "retention_horizons",
+)
 
 _MOVE: Final = """
     UPDATE {schema}.positions AS p SET next = m.next, digest = m.digest
@@ -45,8 +58,9 @@ _APPEND: Final = """
             SELECT committed_at FROM {schema}.commits ORDER BY position DESC LIMIT 1)) FROM inserted)
     SELECT array_agg(notification_id ORDER BY notification_id) AS positions, pg_notify(%s, '') FROM inserted"""
 _SET_DUE: Final = """
-    INSERT INTO {schema}.due_work AS d (deployment_id, hash, due_at, version) SELECT * FROM unnest(%s, %s, %s, %s)
-    ON CONFLICT (deployment_id) DO UPDATE SET due_at = excluded.due_at, version = excluded.version
+    INSERT INTO {schema}.due_work AS d (deployment_id, hash, due_at, version, scales)
+    SELECT * FROM unnest(%s, %s, %s, %s, %s) ON CONFLICT (deployment_id)
+    DO UPDATE SET due_at = excluded.due_at, version = excluded.version, scales = excluded.scales
     WHERE excluded.version >= d.version"""
 _NOT_DUE: Final = """
     DELETE FROM {schema}.due_work AS d USING unnest(%s, %s) AS g (deployment_id, version)
@@ -71,8 +85,9 @@ _SELECT_MANY: Final = """
 _SELECT_POSITIONS: Final = "SELECT topic, epoch, partition, next, digest FROM {schema}.positions"
 _SELECT_FOLLOWER: Final = "SELECT position FROM {schema}.followers WHERE name = %s"
 _SELECT_DUE: Final = """
-    SELECT deployment_id, hash, due_at, version FROM {schema}.due_work
+    SELECT deployment_id, hash, due_at, version, scales FROM {schema}.due_work
     WHERE due_at <= %s AND hash %% %s = ANY(%s) ORDER BY due_at"""
+_SELECT_SCALING: Final = "SELECT deployment_id FROM {schema}.due_work WHERE scales AND hash %% %s = ANY(%s)"
 _POSITION_AT: Final = """
     SELECT position FROM {schema}.commits WHERE committed_at <= %s ORDER BY committed_at DESC, position DESC LIMIT 1"""
 
@@ -103,6 +118,15 @@ class LogStatements:
         self.select_positions = self.of(_SELECT_POSITIONS)
         self.find_outcomes = self.of(_FIND_OUTCOMES)
         self.select_follower = self.of(_SELECT_FOLLOWER)
+        self.select_scaling = self.of(_SELECT_SCALING)
+        self.keep_samples = self.of(scaling.KEEP_SAMPLES)
+        self.keep_evaluations = self.of(scaling.KEEP_EVALUATIONS)
+        self.select_samples = self.of(scaling.SELECT_SAMPLES)
+        self.select_evaluations = self.of(scaling.SELECT_EVALUATIONS)
+        self.find_samples = self.of(scaling.FIND_SAMPLES)
+        self.find_evaluations = self.of(scaling.FIND_EVALUATIONS)
+        self.select_horizons = self.of(scaling.SELECT_HORIZONS)
+        self.prune = {what: scaling.prune_statement(schema, what) for what in Retained}
 
     def of(self, statement: LiteralString) -> Composed:
         """Fill the names into a statement."""

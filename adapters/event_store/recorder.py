@@ -7,7 +7,8 @@ from uuid import UUID
 
 from eventsourcing.persistence import Notification, StoredEvent
 
-from handlers.ports import DueWork, LogBatch, Position
+from domain.autoscaling.record import EvaluationRecord
+from handlers.ports import DueWork, LogBatch, Position, Retained, SampleReport
 from handlers.records import PartitionId
 
 
@@ -51,6 +52,26 @@ class LogRecorder(Protocol):
     def select_positions(self, origins: Collection[PartitionId]) -> Mapping[PartitionId, Position]: ...
 
     def select_due(self, partitions: Collection[int], of: int, until: datetime) -> Sequence[DueWork]: ...
+
+    def select_scaling(self, partitions: Collection[int], of: int) -> Sequence[UUID]: ...
+
+    def select_samples(
+        self, deployments: Sequence[UUID], since: datetime, limit: int
+    ) -> Mapping[UUID, Sequence[SampleReport]]:
+        """At most ``limit`` reports of each of some hundreds of deployments, the newest, oldest first."""
+        ...
+
+    def select_evaluations(
+        self, deployments: Sequence[UUID], since: datetime
+    ) -> Mapping[UUID, Sequence[EvaluationRecord]]:
+        """The evaluations of some hundreds of deployments, oldest first; see the port."""
+        ...
+
+    def prune(self, what: Retained, before: datetime, limit: int) -> int:
+        """Delete at most ``limit`` rows that are older than ``before``, and say so, in one transaction."""
+        ...
+
+    def select_horizons(self) -> Mapping[Retained, datetime]: ...
 
     def select_position_at(self, moment: datetime) -> int: ...
 

@@ -1,14 +1,16 @@
 """The event store on SQLite: the library's recorder, and beside its events what commits with them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
-from itertools import chain
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, Notification, StoredEvent, Tracking
-from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore, SQLiteProcessRecorder
+from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore
 
+from adapters.event_store.instants import microseconds_of, moment_of
+from adapters.event_store.sqlite_scaling import SQLiteScaling, keep_evaluations, keep_samples
+from adapters.event_store.sqlite_tables import CLOCK, ROWS_PER_STATEMENT, TABLES, insert, insert_all
 from domain.chunks import chunks
 from handlers.ports import (
     CommandOutcome,
@@ -22,61 +24,29 @@ from handlers.ports import (
 )
 from handlers.records import PartitionId
 
-_TABLES = (
-    """CREATE TABLE IF NOT EXISTS positions (topic TEXT, epoch TEXT, partition INTEGER, next INTEGER NOT NULL,
-       digest TEXT NOT NULL, PRIMARY KEY (topic, epoch, partition)) WITHOUT ROWID""",
-    """CREATE TABLE IF NOT EXISTS command_outcomes (source TEXT, id TEXT, outcome TEXT NOT NULL,
-       recorded_at INTEGER NOT NULL, PRIMARY KEY (source, id)) WITHOUT ROWID""",
-    """CREATE TABLE IF NOT EXISTS due_work (deployment_id TEXT PRIMARY KEY, hash INTEGER NOT NULL,
-       due_at INTEGER NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID""",
-    "CREATE INDEX IF NOT EXISTS due_work_by_time ON due_work (due_at)",
-    "CREATE TABLE IF NOT EXISTS commits (position INTEGER PRIMARY KEY, committed_at INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS followers (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID",
-)
-
-#: Microseconds since 1970 by the database's clock.
-_CLOCK = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
-
 _MOVE = "UPDATE positions SET next=?, digest=? WHERE topic=? AND epoch=? AND partition=? AND next=?"
 _PLACE = "INSERT INTO positions (next, digest, topic, epoch, partition) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING"
 _OUTCOMES = "INSERT INTO command_outcomes VALUES {rows} ON CONFLICT DO NOTHING RETURNING source, id"
 _DUE = """INSERT INTO due_work VALUES {rows} ON CONFLICT (deployment_id) DO UPDATE
-          SET due_at=excluded.due_at, version=excluded.version WHERE excluded.version >= due_work.version"""
+          SET due_at=excluded.due_at, version=excluded.version, scales=excluded.scales
+          WHERE excluded.version >= due_work.version"""
 _DONE = "DELETE FROM due_work WHERE deployment_id=? AND version<=?"
-_COMMIT = f"""INSERT INTO commits SELECT ?, MAX({_CLOCK},
+_COMMIT = f"""INSERT INTO commits SELECT ?, MAX({CLOCK},
               COALESCE((SELECT committed_at FROM commits ORDER BY position DESC LIMIT 1), 0))"""  # noqa: S608 - constants
-
-#: Rows to a statement (count): so many at once cost a third of what they cost one by one, also by ``executemany``.
-_ROWS_PER_STATEMENT = 50
-
-
-def _microseconds(moment: datetime) -> int:
-    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
-
-
-def _moment(microseconds: int) -> datetime:
-    seconds, rest = divmod(microseconds, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
 
 
 def _hex(originator_id: UUID | str) -> str:
     return originator_id.hex if isinstance(originator_id, UUID) else originator_id
 
 
-def _insert(c: SQLiteCursor, statement: str, row: str, rows: Sequence[Sequence[object]]) -> None:
-    """Run ``statement`` with so many rows where it says ``{rows}``; ``row`` is how one looks."""
-    c.execute(statement.format(rows=",".join([row] * len(rows))), list(chain.from_iterable(rows)))
-
-
-class SQLiteLogRecorder(SQLiteProcessRecorder):
+class SQLiteLogRecorder(SQLiteScaling):
     """Commits events together with positions, outcomes, due work and the time of the commit."""
 
     def __init__(self, datastore: SQLiteDatastore, *, events_table_name: str = "stored_events") -> None:
         super().__init__(datastore, events_table_name=events_table_name)
 
     def construct_create_table_statements(self) -> list[str]:
-        return [*super().construct_create_table_statements(), *_TABLES]
+        return [*super().construct_create_table_statements(), *TABLES]
 
     def insert_batch(self, stored: Sequence[StoredEvent], batch: LogBatch) -> Sequence[int]:
         """Write the whole batch or nothing.
@@ -97,6 +67,8 @@ class SQLiteLogRecorder(SQLiteProcessRecorder):
         self._insert_outcomes(c, batch.outcomes)
         ids = self._insert_stored(c, stored_events)
         self._set_due(c, batch.due)
+        keep_samples(c, batch.samples)
+        keep_evaluations(c, batch.evaluations)
         if ids:
             c.execute(_COMMIT, (ids[-1],))
         if isinstance(tracking := kwargs.get("tracking"), Tracking):
@@ -108,8 +80,8 @@ class SQLiteLogRecorder(SQLiteProcessRecorder):
         statement = f"INSERT INTO {self.events_table_name} VALUES {{rows}}"  # noqa: S608 - the table name is ours
         rows = [(_hex(s.originator_id), s.originator_version, s.topic, s.state) for s in stored_events]
         ids: list[int] = []
-        for some in chunks(rows, _ROWS_PER_STATEMENT):
-            _insert(c, statement, "(?,?,?,?)", some)
+        for some in chunks(rows, ROWS_PER_STATEMENT):
+            insert(c, statement, "(?,?,?,?)", some)
             ids += range(c.lastrowid - len(some) + 1, c.lastrowid + 1)
         return ids
 
@@ -126,18 +98,21 @@ class SQLiteLogRecorder(SQLiteProcessRecorder):
 
     def _insert_outcomes(self, c: SQLiteCursor, outcomes: Sequence[CommandOutcome]) -> None:
         new: set[tuple[str, str]] = set()
-        for some in chunks([(o.source, o.id, o.outcome) for o in outcomes], _ROWS_PER_STATEMENT):
-            _insert(c, _OUTCOMES, f"(?,?,?,{_CLOCK})", some)
+        for some in chunks([(o.source, o.id, o.outcome) for o in outcomes], ROWS_PER_STATEMENT):
+            insert(c, _OUTCOMES, f"(?,?,?,{CLOCK})", some)
             new.update((row["source"], row["id"]) for row in c.fetchall())
         known = {(outcome.source, outcome.id) for outcome in outcomes} - new
         if known:
             raise DuplicateCommands(known)
 
     def _set_due(self, c: SQLiteCursor, due: Sequence[DueWork]) -> None:
-        rows = [(d.deployment_id.hex, d.hash, _microseconds(d.due_at), d.version) for d in due if d.due_at]
-        done = [(d.deployment_id.hex, d.version) for d in due if d.due_at is None]
-        for some in chunks(rows, _ROWS_PER_STATEMENT):
-            _insert(c, _DUE, "(?,?,?,?)", some)
+        rows = [
+            (d.deployment_id.hex, d.hash, d.due_at and microseconds_of(d.due_at), d.version, d.scales)
+            for d in due
+            if d.is_kept
+        ]
+        done = [(d.deployment_id.hex, d.version) for d in due if not d.is_kept]
+        insert_all(c, _DUE, "(?,?,?,?,?)", rows)
         if done:
             c.executemany(_DONE, done)
 
@@ -174,21 +149,26 @@ class SQLiteLogRecorder(SQLiteProcessRecorder):
         return {origin: found[origin] for origin in origins if origin in found}
 
     def select_due(self, partitions: Collection[int], of: int, until: datetime) -> Sequence[DueWork]:
-        rows = self._rows("SELECT * FROM due_work WHERE due_at <= ? ORDER BY due_at", (_microseconds(until),))
+        rows = self._rows("SELECT * FROM due_work WHERE due_at <= ? ORDER BY due_at", (microseconds_of(until),))
         return [
             DueWork(
                 deployment_id=UUID(row["deployment_id"]),
                 hash=row["hash"],
-                due_at=_moment(row["due_at"]),
+                due_at=moment_of(row["due_at"]),
                 version=row["version"],
+                scales=bool(row["scales"]),
             )
             for row in rows
             if row["hash"] % of in partitions
         ]
 
+    def select_scaling(self, partitions: Collection[int], of: int) -> Sequence[UUID]:
+        rows = self._rows("SELECT deployment_id, hash FROM due_work WHERE scales")
+        return [UUID(row["deployment_id"]) for row in rows if row["hash"] % of in partitions]
+
     def select_position_at(self, moment: datetime) -> int:
         statement = "SELECT MAX(position) AS position FROM commits WHERE committed_at <= ?"
-        return self._rows(statement, (_microseconds(moment),))[0]["position"] or 0
+        return self._rows(statement, (microseconds_of(moment),))[0]["position"] or 0
 
     def select_follower(self, name: str) -> int:
         rows = self._rows("SELECT position FROM followers WHERE name=?", (name,))

@@ -17,9 +17,12 @@ from psycopg.pq import Format
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
+#: An element that is none has a length of -1.
+_NULL: Final = pack("!i", -1)
+
 
 class Array:
-    """An array without nulls, in the bytes that the server takes; each type of elements is a class of its own."""
+    """An array in the bytes that the server takes; each type of elements is a class of its own."""
 
     __slots__ = ("data",)
 
@@ -27,10 +30,10 @@ class Array:
     oid: ClassVar[int]
     element_oid: ClassVar[int]
 
-    def __init__(self, elements: Sequence[bytes]) -> None:
-        kind = self.element_oid
-        header = pack("!IIIII", 1, 0, kind, len(elements), 1) if elements else pack("!III", 0, 0, kind)
-        self.data = header + b"".join([pack("!I", len(element)) + element for element in elements])
+    def __init__(self, elements: Sequence[bytes | None]) -> None:
+        kind, has_nulls = self.element_oid, None in elements
+        header = pack("!IIIII", 1, has_nulls, kind, len(elements), 1) if elements else pack("!III", 0, 0, kind)
+        self.data = header + b"".join([_NULL if each is None else pack("!I", len(each)) + each for each in elements])
 
 
 class _Uuids(Array):
@@ -39,6 +42,10 @@ class _Uuids(Array):
 
 class _Bigints(Array):
     oid, element_oid = 1016, 20
+
+
+class _Booleans(Array):
+    oid, element_oid = 1000, 16
 
 
 class _Texts(Array):
@@ -58,14 +65,19 @@ def uuids(values: Iterable[UUID | str]) -> Array:
     return _Uuids([(value if isinstance(value, UUID) else UUID(value)).bytes for value in values])
 
 
-def bigints(values: Iterable[int]) -> Array:
+def bigints(values: Iterable[int | None]) -> Array:
     """Make a ``bigint[]``."""
-    return _Bigints([pack("!q", value) for value in values])
+    return _Bigints([None if value is None else pack("!q", value) for value in values])
 
 
-def texts(values: Iterable[str]) -> Array:
+def booleans(values: Iterable[bool]) -> Array:
+    """Make a ``boolean[]``."""
+    return _Booleans([pack("!?", value) for value in values])
+
+
+def texts(values: Iterable[str | None]) -> Array:
     """Make a ``text[]``."""
-    return _Texts([value.encode() for value in values])
+    return _Texts([None if value is None else value.encode() for value in values])
 
 
 def byteas(values: Iterable[bytes]) -> Array:
@@ -73,9 +85,9 @@ def byteas(values: Iterable[bytes]) -> Array:
     return _Byteas(list(values))
 
 
-def instants(values: Iterable[datetime]) -> Array:
+def instants(values: Iterable[datetime | None]) -> Array:
     """Make a ``timestamptz[]``."""
-    return _Instants([pack("!q", (value - _EPOCH) // _MICROSECOND) for value in values])
+    return _Instants([None if value is None else pack("!q", (value - _EPOCH) // _MICROSECOND) for value in values])
 
 
 class _ArrayDumper(Dumper):

@@ -31,7 +31,7 @@ class _Grants:
     on_tables: Sequence[LiteralString]
 
 
-#: The log itself can only grow; what stands beside it says how far it is.
+#: The log itself can only grow; what stands beside it says how far it is, or is kept for some time only.
 _LOG: Final = _Grants(
     on_schema=(
         "GRANT CREATE ON DATABASE {database} TO {owner}",
@@ -42,9 +42,12 @@ _LOG: Final = _Grants(
     on_tables=(
         "REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC, {writer}, {reader}",
         "REVOKE ALL ON ALL SEQUENCES IN SCHEMA {schema} FROM PUBLIC, {writer}, {reader}",
-        "GRANT SELECT, INSERT ON {schema}.stored_events, {schema}.commits, {schema}.command_outcomes TO {writer}",
+        "GRANT SELECT, INSERT ON {schema}.stored_events, {schema}.commits TO {writer}",
+        "GRANT SELECT, INSERT, DELETE ON {schema}.command_outcomes, {schema}.metric_samples TO {writer}",
+        "GRANT SELECT, INSERT, DELETE ON {schema}.scaling_evaluations TO {writer}",
+        "GRANT SELECT, INSERT, UPDATE (before) ON {schema}.retention_horizons TO {writer}",
         "GRANT SELECT, INSERT, UPDATE (next, digest) ON {schema}.positions TO {writer}",
-        "GRANT SELECT, INSERT, UPDATE (due_at, version), DELETE ON {schema}.due_work TO {writer}",
+        "GRANT SELECT, INSERT, UPDATE (due_at, version, scales), DELETE ON {schema}.due_work TO {writer}",
         "GRANT SELECT, INSERT, UPDATE (position) ON {schema}.followers TO {writer}",
         "GRANT USAGE ON SEQUENCE {schema}.stored_events_notification_id_seq TO {writer}",
     ),
