@@ -135,10 +135,10 @@ def _without(state: Deployment, operation: Operation) -> Mapping[Operation, Oper
 
 def _desired_replicas_calculated(state: Deployment, event: e.DesiredReplicasCalculated) -> dict[str, Any]:
     decision = event.decision
-    changes: dict[str, Any] = {
-        "replica_spec": _desire(state, decision.desired),
-        "failures": _without(state, Operation.CALCULATE),
-    }
+    changes: dict[str, Any] = {"failures": _without(state, Operation.CALCULATE)}
+    # A decision to leave the number as it is takes it from nobody's hand.
+    if decision.desired != decision.previous:
+        changes["replica_spec"] = _desire(state, decision.desired)
     if (key := decision.reason_key) is not None:
         changes["scaling_reason"] = ScalingReason(key, event.at)
     if decision.evaluation is not None:

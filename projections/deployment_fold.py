@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Table
 
 from domain import events as e
+from domain.autoscaling.decision import ScalingDecision
 from domain.autoscaling.rules import ScalingPolicy
 from domain.conditions import Circumstances, Condition, balance, conditions_in
 from domain.deployment import Lifecycle
@@ -103,6 +104,10 @@ def _replica_count_set(_row: Row, event: e.ReplicaCountSet) -> Row:
     return changes | {"override": None}
 
 
+def _calculated(row: Row, decision: ScalingDecision) -> Row:
+    return {} if decision.desired == decision.previous else _desired(row, decision.desired)
+
+
 def _desired(row: Row, desired: int | None) -> Row:
     target = row["replica_count"] if desired is None else desired
     return {"desired_replica_count": desired, "target_replica_count": target}
@@ -160,7 +165,7 @@ _CHANGES: Final[Mapping[type[Any], Callable[[Row, Any], Row]]] = {
     e.ReplicaOverrideExpired: lambda row, event: _desired(row, event.desired_replica_count) | {"override": None},
     e.EndpointRegistrationStarted: _registration_started,
     e.EndpointRegistered: _registered,
-    e.DesiredReplicasCalculated: lambda row, event: _desired(row, event.decision.desired),
+    e.DesiredReplicasCalculated: lambda row, event: _calculated(row, event.decision),
     e.ScaledOut: _scaled,
     e.RoutesTerminating: _scaled,
     e.RouteStatusReported: _route_status_reported,

@@ -4,7 +4,7 @@ Only the clock is the test's own: it stands still until :meth:`World.advance` or
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -242,9 +242,16 @@ class World:
     async def sample(self, deployment_id: UUID, value: float) -> None:
         """Let a sample of the metric ``queue`` of the deployment as a whole arrive."""
         sample = MetricSample(source=QUEUE_RULE.source, metric=QUEUE_RULE.metric, value=value, at=self.clock.now)
-        parsed = SamplesRecord(
-            MetricsReport(deployment_id=deployment_id, samples=(sample,)), Sender(source="test", id="1", type="samples")
-        )
+        await self._samples(deployment_id, sample)
+
+    async def sample_routes(self, deployment_id: UUID, metric: str, values: Mapping[UUID, float]) -> None:
+        """Let a sample of each of these routes arrive."""
+        about: dict[str, Any] = {"source": MetricSource.KERNEL, "metric": metric, "at": self.clock.now}
+        await self._samples(deployment_id, *[MetricSample(**about, route_id=k, value=v) for k, v in values.items()])
+
+    async def _samples(self, deployment_id: UUID, *samples: MetricSample) -> None:
+        report = MetricsReport(deployment_id=deployment_id, samples=samples)
+        parsed = SamplesRecord(report, Sender(source="test", id="1", type="samples"))
         origin = PartitionId("metrics", "1", 0)
         record = ReceivedRecord(origin=origin, offset=0, key=None, value=None, received_at=self.clock.now)
         done = asyncio.get_running_loop().create_future()

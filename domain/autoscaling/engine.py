@@ -123,6 +123,9 @@ def _proposal(policy: ScalingPolicy, given: ScalingInput, seen: _Seen) -> Propos
             return gated
     if not seen.sizing:
         count = given.current if given.baseline is None else given.baseline
+        # Those that it was woken with stay.
+        woken = [rule.cold_start_replicas for rule in policy.rules if rule.kind == "scale-to-zero"]
+        count = max(count, min(given.current, max(woken, default=0)))
         active = Active.NO_OPINION if policy.rules else Active.NO_RULES
         return Proposal(count, reason=DecisionReason.MANUAL, active=active)
     sized = combined(seen.sizing, given.current, policy.combine)

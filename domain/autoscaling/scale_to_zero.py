@@ -15,9 +15,10 @@ from domain.message import MAX_REPLICAS, Seconds
 class ScaleToZeroRule(MetricRule):
     """Go to zero once the metric has not been above ``activation_threshold`` for ``cooldown_seconds``.
 
-    The metric is one of the whole. As soon as it is above the threshold ``cold_start_replicas`` are made. Whether there
-    is anything at all is for this rule alone: while there is activity, or was a moment ago, no other rule takes the
-    last replica, and at zero none but this one makes a first one. Without samples nothing is known, so nothing is done.
+    The metric is one of the whole. As soon as it is above the threshold ``cold_start_replicas`` are made, and kept
+    where no other rule sizes the deployment. Whether there is anything at all is for this rule alone: while there is
+    activity, or was a moment ago, no other rule takes the last replica, and at zero none but this one makes a first
+    one. Without samples nothing is known, so nothing is done.
     """
 
     kind: Literal["scale-to-zero"] = "scale-to-zero"
