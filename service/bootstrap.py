@@ -39,6 +39,7 @@ class ControlPlane:
     intake: Intake
     repository: EventSourcedDeploymentRepository
     executor: DeploymentExecutor
+    reconciliation: Reconciliation
     reconciler: Reconciler
     proxy_calls: ProxyCalls
 
@@ -94,6 +95,7 @@ def assemble(
         intake=Intake(event_log, decider, ownership, _parser(settings.kafka), batch_size=batch_size),
         repository=repository,
         executor=executor,
+        reconciliation=reconciliation,
         reconciler=reconciler,
         proxy_calls=proxy_calls,
     )

@@ -119,8 +119,9 @@ class EventSourcedDeploymentRepository:
             self._evaluations.pop(key, None)
         ruled = [deployment for deployment in deployments if rules.get(deployment.id)]
         await self._scaling.restore(ruled)
+        states = await self._decider.load(ids)
         return AutoScalingMetricsData(
-            routes_by_endpoint=await self.fetch_active_routes_by_endpoint_ids(ids),
+            routes_by_endpoint={key: state.active_routes for key, state in states.items()},
             samples_by_endpoint={deployment.id: self._scaling.windows(deployment) for deployment in ruled},
         )
 
@@ -150,7 +151,9 @@ class EventSourcedDeploymentRepository:
         self, deployment: DeploymentInfo, rules: Sequence[AutoScalingRule], metrics: AutoScalingMetricsData
     ) -> int | None:
         now, history = self._clock(), self._scaling.history(deployment.id)
-        policy = deployment.scaling_policy.model_copy(update={"rules": tuple(rules)})
+        policy = deployment.scaling_policy
+        if rules is not policy.rules:
+            policy = policy.model_copy(update={"rules": tuple(rules)})
         spec = deployment.replica_spec
         wakes = any(isinstance(rule, ScaleToZeroRule) for rule in rules)
         given = ScalingInput(
