@@ -53,7 +53,7 @@ class RetentionContract(LogFixtures):
         await log.prune(Retained.OUTCOMES, before=FAR_FUTURE, limit=3)
         await log.append(LogBatch(outcomes=[outcome("0")]))
 
-    async def test_events_never_go(self, log: RecorderEventLog) -> None:
+    async def test_events_themselves_never_go(self, log: RecorderEventLog) -> None:
         await log.append(LogBatch(events=events(3), outcomes=[outcome("one")]))
 
         for what in Retained:
