@@ -24,10 +24,10 @@ class RetentionSettings:
     """For how long is kept what stands beside the events, which themselves are never deleted; times in seconds.
 
     ``samples_seconds``: metric samples. ``evaluations_seconds``: evaluations of scaling rules; at least two hours, as
-    the longest window of a rule is one, and a rule that waits for longer than this since it last saw any activity
-    begins to wait anew. ``command_outcomes_seconds``: by which a command that comes twice is recognised; not shorter
-    than the retention of the commands topic. ``interval_seconds``: how often what is older is looked for.
-    ``batch_rows``: deleted in one transaction (count).
+    the longest window of a rule is one, and after a restart a cooldown that is longer than this may begin anew.
+    ``command_outcomes_seconds``: by which a command that comes twice is recognised; not shorter than the retention of
+    the commands topic. ``interval_seconds``: how often what is older is looked for. ``batch_rows``: deleted in one
+    transaction (count).
     """
 
     samples_seconds: Annotated[float, Field(ge=_HOUR, le=_LONGEST)] = 7 * _DAY
