@@ -5,8 +5,8 @@ of ten replicas with one sample each, in batches. Run it from the top of the pro
 
     python -m bench.recorded_evaluations_bench [--postgres URL] [--deployments 1000 10000] [--rules 3]
 
-Without ``--postgres`` the log is an SQLite file. The last column is the processor's time, which neighbours on the machine
-disturb least: the cost of one evaluation must not grow with the number of deployments.
+Without ``--postgres`` the log is an SQLite file. The last column is the processor's time, which neighbours on the
+machine disturb least: the cost of one evaluation must not grow with the number of deployments.
 """
 
 import argparse

@@ -26,6 +26,7 @@ from handlers.proxy_calls import ProxyCallLimits
 from handlers.reconciler import ReconcilerLimits
 from handlers.reconciliation import RetryPolicy
 from handlers.scaling_memory import ScalingMemoryLimits
+from service.retention import RetentionSettings
 
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _Count = Annotated[int, Field(ge=1)]
@@ -125,6 +126,7 @@ class Settings(BaseSettings):
     scaling_memory: ScalingMemoryLimits = Field(default_factory=ScalingMemoryLimits)
     projections: ProjectionSettings = Field(default_factory=ProjectionSettings)
     publisher: PublisherSettings = Field(default_factory=PublisherSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
 
     @property
     def log_file(self) -> Path:

@@ -20,14 +20,15 @@ from domain.errors import RoutekeeperError
 from handlers.backoff import Backoff
 from handlers.commit import Commit
 from handlers.deployment_repository import ScalingGroupProxyTarget
-from handlers.ports import LogUnavailable
+from handlers.ports import EventLog, LogUnavailable
 from projections.catalogue import VIEWS
 from projections.runner import ProjectionRunner
-from service.bootstrap import ControlPlane, assemble
+from service.bootstrap import ControlPlane, assemble, utc_now
 from service.embedded import find_embedded
 from service.kafka_access import KafkaAccess, kafka_or_embedded
 from service.logs import configure_logs
 from service.proxy_targets import load_proxy_targets
+from service.retention import keep_pruning
 from service.settings import Settings
 from service.stores import Stores, stores_of
 from service.supervision import keep_running, leaves
@@ -51,6 +52,7 @@ class Worker:
     publisher: EventPublisher
     runner: ProjectionRunner
     stores: Stores
+    event_log: EventLog
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then read no more, finish what is under way, and let the followers catch up.
@@ -74,6 +76,7 @@ class Worker:
             reconciler = group.create_task(self.plane.reconciler.run(), name="reconciler")
             views = group.create_task(self._follow("views", self.runner.run, followers_stop, views_wake))
             published = group.create_task(self._follow("publisher", self.publisher.run, followers_stop, publisher_wake))
+            pruning = group.create_task(self._follow("retention", self._prune, stop, followers_stop))
             listening = group.create_task(self.stores.hear_of_appends(wake), name="listening")
             await self.consumer.run(stop)
             grace = self.settings.stop_grace_seconds
@@ -82,8 +85,11 @@ class Worker:
             await asyncio.wait([reconciler])
             followers_stop.set()
             _, late = await asyncio.wait([views, published], timeout=grace)
-            for task in (decider, listening, *late):
+            for task in (decider, listening, pruning, *late):
                 task.cancel()
+
+    async def _prune(self, stop: asyncio.Event, _wake: asyncio.Event) -> None:
+        await keep_pruning(self.event_log, self.settings.retention, utc_now, stop)
 
     async def _follow(self, name: str, run: _Follower, stop: asyncio.Event, wake: asyncio.Event) -> None:
         passing = (LogUnavailable, OperationalError, InterfaceError, KafkaError)
@@ -123,6 +129,7 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
             settings=settings,
             stores=stores,
             plane=plane,
+            event_log=event_log,
             consumer=RecordConsumer(plane.intake, kafka.connection, topics, epoch=kafka.epoch, settings=kafka.consumer),
             publisher=EventPublisher(
                 kafka.connection,

@@ -64,9 +64,11 @@ def outcome(id: str, source: str = "console") -> CommandOutcome:  # noqa: A002 -
     return CommandOutcome(source, id, Outcome.ACCEPTED)
 
 
-def due(deployment_id: UUID, version: int, due_at: datetime | None = AT, place: int = 0) -> DueWork:
+def due(
+    deployment_id: UUID, version: int, due_at: datetime | None = AT, place: int = 0, *, scales: bool = False
+) -> DueWork:
     """A deployment is due."""
-    return DueWork(deployment_id=deployment_id, hash=place, due_at=due_at, version=version)
+    return DueWork(deployment_id=deployment_id, hash=place, due_at=due_at, version=version, scales=scales)
 
 
 async def error_of(call: Awaitable[object]) -> EventLogError:

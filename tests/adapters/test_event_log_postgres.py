@@ -13,6 +13,13 @@ from tests.adapters.event_log_reading_contract import (
     ReadContract,
     UnknownEventContract,
 )
+from tests.adapters.event_log_retention_contract import RetentionContract
+from tests.adapters.event_log_scaling_contract import (
+    BesideContract,
+    EvaluationsContract,
+    SamplesContract,
+    ScalingDeploymentsContract,
+)
 from tests.adapters.postgres_store import PostgresStore
 
 
@@ -60,4 +67,24 @@ class TestFollowers(FollowerContract):
 
 
 class TestCrashes(CrashContract):
+    pass
+
+
+class TestSamples(SamplesContract):
+    pass
+
+
+class TestEvaluations(EvaluationsContract):
+    pass
+
+
+class TestBeside(BesideContract):
+    pass
+
+
+class TestScalingDeployments(ScalingDeploymentsContract):
+    pass
+
+
+class TestRetention(RetentionContract):
     pass

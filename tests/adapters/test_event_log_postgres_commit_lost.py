@@ -11,6 +11,7 @@ from adapters.event_store.event_log import RecorderEventLog
 from adapters.event_store.mapper import EventMapper
 from adapters.event_store.postgres_datastore import PostgresLimits
 from handlers.ports import LogBatch, LogUnavailable
+from tests.adapters.event_log_scaling_support import evaluations, kept, record, report
 from tests.adapters.event_log_support import P0, due, due_ids, error_of, events, move, outcome
 from tests.adapters.postgres_fault_proxy import PostgresFaultProxy
 from tests.adapters.postgres_store import PostgresStore
@@ -116,6 +117,52 @@ async def test_a_batch_without_events_is_found_by_its_positions_and_outcomes(
 
     assert list(await log.append(batch)) == []
     assert (await log.positions([P0]))[P0].next == 7
+
+
+def batch_beside_the_log() -> LogBatch:
+    deployment = uuid4()
+    return LogBatch(samples=[report(deployment)], evaluations=evaluations(deployment, record()))
+
+
+async def test_samples_and_evaluations_are_found_by_themselves(
+    proxy: PostgresFaultProxy, log: RecorderEventLog
+) -> None:
+    batch = batch_beside_the_log()
+    proxy.lose_next_answer_to_commit()
+
+    assert list(await log.append(batch)) == []
+
+    assert proxy.struck.is_set()
+    assert await kept(log, batch.samples[0].deployment_id) == (list(batch.samples), [record()])
+
+
+async def test_samples_and_evaluations_that_never_arrived_are_sent_again(
+    proxy: PostgresFaultProxy, log: RecorderEventLog
+) -> None:
+    batch = batch_beside_the_log()
+    proxy.lose_next_commit()
+
+    await log.append(batch)
+
+    assert proxy.struck.is_set()
+    assert await kept(log, batch.samples[0].deployment_id) == (list(batch.samples), [record()])
+
+
+async def test_samples_that_the_server_still_works_on_are_waited_for(
+    proxy: PostgresFaultProxy, store: PostgresStore, log: RecorderEventLog
+) -> None:
+    """They are committed beside the log, so it is not the log's lock that says when the server is done."""
+    batch, arrival = batch_beside_the_log(), Event()
+    proxy.delay_next_commit(arrival)
+    append = asyncio.create_task(log.append(batch))
+    await asyncio.to_thread(proxy.struck.wait)
+    while not store.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):  # noqa: ASYNC110 - only the server knows
+        await asyncio.sleep(0.01)
+
+    arrival.set()
+
+    await append
+    assert await kept(log, batch.samples[0].deployment_id) == (list(batch.samples), [record()])
 
 
 @pytest.mark.parametrize("written", [0, 1, 2])

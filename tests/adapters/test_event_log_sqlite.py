@@ -21,6 +21,13 @@ from tests.adapters.event_log_reading_contract import (
     ReadContract,
     UnknownEventContract,
 )
+from tests.adapters.event_log_retention_contract import RetentionContract
+from tests.adapters.event_log_scaling_contract import (
+    BesideContract,
+    EvaluationsContract,
+    SamplesContract,
+    ScalingDeploymentsContract,
+)
 from tests.adapters.event_log_support import error_of, events
 
 
@@ -104,6 +111,26 @@ class TestFollowers(FollowerContract):
 
 
 class TestCrashes(CrashContract):
+    pass
+
+
+class TestSamples(SamplesContract):
+    pass
+
+
+class TestEvaluations(EvaluationsContract):
+    pass
+
+
+class TestBeside(BesideContract):
+    pass
+
+
+class TestScalingDeployments(ScalingDeploymentsContract):
+    pass
+
+
+class TestRetention(RetentionContract):
     pass
 
 

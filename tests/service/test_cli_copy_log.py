@@ -18,13 +18,16 @@ from adapters.event_store.log_copy_postgres import PostgresLogPlace
 from adapters.event_store.log_copy_sqlite import SQLiteLogPlace
 from adapters.event_store.postgres_log import open_postgres_log
 from adapters.postgres.address import PostgresAddress
-from handlers.ports import LogBatch
+from handlers.ports import LogBatch, Retained
 from projections.catalogue import VIEWS
 from projections.runner import ProjectionRunner
 from service.postgres_stores import PostgresStores
 from service.settings import DatabaseSettings
+from tests.adapters.event_log_scaling_support import evaluations, kept, later, record, report
 from tests.adapters.event_log_support import AT, FAR_FUTURE, P0, due, events, move, outcome
 from tests.cli_support import CHAT, Run, json_of, runner_for, told
+
+SCALED = uuid4()
 
 READING = [
     ("get", "deployments", "--all"),
@@ -47,12 +50,21 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def add_what_a_worker_adds(file: Path) -> None:
-    """What the told history has none of: positions, outcomes, due work, and a follower."""
+    """What the told history has none of: positions, outcomes, due work, a follower, and what scaling keeps."""
     with closing(open_sqlite_log(file)) as log:
-        work = [due(uuid4(), 1), due(uuid4(), 2, AT.replace(microsecond=123_456), 2**31 - 1)]
+        work = [
+            due(uuid4(), 1),
+            due(uuid4(), 2, AT.replace(microsecond=123_456), 2**31 - 1),
+            due(SCALED, 3, None, scales=True),
+        ]
+        records = [record(AT, memories='{"é":1}'), record(later(1))._replace(recommended=None, watermark=later(0.5))]
         outcomes = [outcome("é\N{HEAVY CHECK MARK}"), outcome("z"), outcome("Z"), outcome("a", "ünïcode")]
         asyncio.run(log.append(LogBatch(positions=[move(P0, None, 7)], outcomes=outcomes, due=work)))
         asyncio.run(log.move_follower("publisher/1", expected=0, following=5))
+        # The first one goes again, so that numbers do not begin at 1.
+        asyncio.run(log.append(LogBatch(samples=[report(SCALED, later(-9)), report(SCALED)])))
+        asyncio.run(log.append(LogBatch(evaluations=evaluations(SCALED, *records))))
+        asyncio.run(log.prune(Retained.SAMPLES, before=AT, limit=1))
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +113,11 @@ def test_what_was_copied_is_told_with_its_digests(data_dir: Path, tmp_path: Path
 
     rows = {row["table"]: row["rows"] for row in copied}
     assert rows["command_outcomes"] == 4
-    assert rows["due_work"] == 2
+    assert rows["due_work"] == 3
     assert rows["stored_events"] > 20
-    assert rows.keys() == {"stored_events", "commits", "positions", "command_outcomes", "due_work", "followers"}
-    assert len({row["digest"] for row in copied}) == 6
+    assert (rows["metric_samples"], rows["scaling_evaluations"], rows["retention_horizons"]) == (1, 2, 1)
+    assert rows.keys() >= {"commits", "positions", "followers"}
+    assert len({row["digest"] for row in copied}) == len(rows) == 9
     assert "SHA-256" in run("copy-log", str(tmp_path / "other.db"), str(tmp_path / "third.db")).stdout
 
 
@@ -124,6 +137,14 @@ async def test_there_and_back_again_everything_is_as_it_was_and_the_log_goes_on(
         assert list(await log.append(LogBatch(events=events(2), positions=[move(P0, 7, 8)]))) == [head + 1, head + 2]
         assert len(await log.due_work(partitions=range(10), of=10, until=FAR_FUTURE)) == 2
         assert await log.follower("publisher/1") == 5
+        assert list(await log.scaling_deployments(partitions=[0], of=1)) == [SCALED]
+        assert await log.horizons() == {Retained.SAMPLES: AT}
+        await log.append(
+            LogBatch(samples=[report(SCALED, later(7))], evaluations=evaluations(SCALED, record(later(7))))
+        )
+        reports, records = await kept(log, SCALED)
+        assert [each.received_at for each in reports] == [AT, later(7)]
+        assert [each.recommended for each in records] == [3, None, 3]
         log.close()
 
 

@@ -17,13 +17,14 @@ from adapters.event_store.event_log import RecorderEventLog
 from adapters.event_store.postgres_log import EventStoreNotReady
 from adapters.kafka.connection import KafkaConnection
 from adapters.postgres.roles import Roles
-from handlers.ports import LogBatch
+from handlers.ports import LogBatch, Retained
 from projections.catalogue import VIEWS
 from projections.runner import ProjectionRunner
 from service.postgres_stores import PostgresStores
 from service.settings import DatabaseSettings
 from tests.adapters.event_log_reading_contract import created
-from tests.adapters.event_log_support import AT, P0, due, move, outcome
+from tests.adapters.event_log_scaling_support import evaluations, record, report
+from tests.adapters.event_log_support import AT, FAR_FUTURE, P0, due, move, outcome
 from tests.cli_support import Run, runner_for
 
 PASSWORD = "pa55word"
@@ -149,8 +150,15 @@ async def work_as_a_worker_does(log: RecorderEventLog, stores: PostgresStores) -
         positions=[move(P0, None, 1)],
         outcomes=[outcome("one")],
         due=[due(deployment, 1)],
+        samples=[report(deployment)],
+        evaluations=evaluations(deployment, record()),
     )
     await log.append(batch)
+    for _ in range(2):
+        for what in Retained:
+            assert await log.prune(what, before=FAR_FUTURE, limit=10) < 2
+        await log.append(LogBatch(samples=[report(deployment)], evaluations=evaluations(deployment, record())))
+    assert len(await log.horizons()) == len(Retained)
     later = LogBatch(positions=[move(P0, 1, 2)], due=[due(deployment, 2), replace(due(uuid4(), 2), due_at=None)])
     await log.append(later)
     assert await log.move_follower("publisher", expected=0, following=1)
@@ -189,7 +197,10 @@ async def test_the_writer_may_do_all_that_a_worker_does(database: Database) -> N
         "UPDATE commits SET committed_at = now()",
         "DELETE FROM commits",
         "UPDATE command_outcomes SET outcome = ''",
-        "DELETE FROM command_outcomes",
+        "UPDATE metric_samples SET samples = ''",
+        "UPDATE scaling_evaluations SET desired = 0",
+        "DELETE FROM retention_horizons",
+        "UPDATE retention_horizons SET name = ''",
         "DELETE FROM positions",
         "UPDATE positions SET topic = ''",
         "UPDATE due_work SET deployment_id = gen_random_uuid()",

@@ -13,12 +13,14 @@ import pytest
 from domain import commands as c
 from domain.deployment import Lifecycle
 from domain.revision import Revision
+from handlers.ports import LogBatch, Retained
 from projections.deployments import DeploymentRow
 from service.demo.audience import Audience
 from service.demo.stage import RESOURCE_GROUP, Stage, set_up
 from service.demo.worker_process import WorkerProcess
 from service.settings import Settings
 from service.stores import stores_of
+from tests.adapters.event_log_scaling_support import LONG_AGO, report
 from tests.oracle import assert_one_story
 
 DEPLOYMENTS = 8
@@ -29,6 +31,7 @@ def settings(tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("ROUTEKEEPER_DATABASE__URL", postgres_database)
     monkeypatch.setenv("ROUTEKEEPER_PROXY__CALL_TIMEOUT_SECONDS", "2")
     monkeypatch.setenv("ROUTEKEEPER_PROXY__SETTLE_SECONDS", "1")
+    monkeypatch.setenv("ROUTEKEEPER_RETENTION__INTERVAL_SECONDS", "0.2")
     monkeypatch.setenv("ROUTEKEEPER_PROXY__LIMITS__SLOT_WAIT_SECONDS", "2")
     return Settings(data_dir=tmp_path / "data")
 
@@ -87,6 +90,9 @@ async def test_killed_workers_and_cut_connections_lose_no_command_and_apply_none
         await stage.client.command(creation(deployment_id))
     await audience.until(ids[-1], lambda row: row.version > 1)
 
+    # Too old to be kept, by the clock of any machine.
+    with closing(stores_of(settings).open_log()) as log:
+        await log.append(LogBatch(samples=[report(ids[0], LONG_AGO)]))
     for strike in (stage.worker.kill, lambda: cut_all_connections(postgres_database), second.kill):
         for _ in range(20):
             deployment_id = dice.choice(ids)
@@ -100,6 +106,8 @@ async def test_killed_workers_and_cut_connections_lose_no_command_and_apply_none
         await audience.until(deployment_id, lambda row: is_settled(row, wanted[row.id]))
     stores = stores_of(settings)
     with closing(stores.read_log()) as log:
+        assert (await log.horizons()).keys() == {Retained.SAMPLES}
+        assert await log.sample_reports(ids, since=LONG_AGO) == {}
         views = stores.open_views()
         circuits = {circuit.endpoint_id for circuit in stage.proxy.circuits.all()}
         states = await assert_one_story(log, views, circuits)
