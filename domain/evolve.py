@@ -23,6 +23,7 @@ _INTENTS: Final = (
     e.TargetRevisionSet,
     e.ReplicaCountSet,
     e.ScalingPolicySet,
+    e.ScalingPauseSet,
     e.ReplicasOverridden,
     e.ReplicaOverrideExpired,
     e.DestructionRequested,
@@ -79,6 +80,8 @@ def _changes(state: Deployment, event: e.DeploymentEvent) -> dict[str, Any]:
             fired = {name: at for name, at in state.rules_fired_at.items() if name in kept}
             failures = _without(state, Operation.CALCULATE)
             return {"scaling_policy": event.policy, "rules_fired_at": fired, "failures": failures}
+        case e.ScalingPauseSet():
+            return {"scaling_pause": event.pause}
         case e.ReplicasOverridden():
             override = ReplicaOverride(replica_count=event.replica_count, until=event.until)
             return {"override": override, "replica_spec": _desire(state, event.replica_count)}

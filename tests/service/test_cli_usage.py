@@ -33,6 +33,7 @@ COMMANDS = [
     ("send", "set-target-revision"),
     ("send", "set-replica-count"),
     ("send", "set-scaling-policy"),
+    ("send", "pause-scaling"),
     ("send", "override-replicas"),
     ("send", "destroy"),
 ]
@@ -94,6 +95,7 @@ def test_the_version_is_one_line(run: Run) -> None:
         ("send", "set-replica-count", str(SEARCH), "-1"),
         ("send", "set-target-revision", str(SEARCH), "--image", "only"),
         ("send", "override-replicas", str(SEARCH), "1", "--until", "later"),
+        ("send", "pause-scaling", str(SEARCH), "scale-sideways"),
     ],
     ids=" ".join,
 )
