@@ -44,6 +44,8 @@ def describe_step(rule: StepRule) -> str:
 def describe_decision(decision: ScalingDecision) -> str:
     """Write a decision with the arithmetic that led to it."""
     change = f"{decision.previous} → {decision.desired} desired replicas"
+    if decision.reasoning is not None:
+        return f"{change}: {explain(decision).partition(': ')[2]}"
     match decision.reason:
         case DecisionReason.MANUAL:
             return f"{change}: there are no rules, so the number set by hand counts"
