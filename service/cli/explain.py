@@ -16,11 +16,11 @@ from service.cli.errors import NotYet
 from service.cli.explanation import Afterwards, ExplainedDecision, Explanation, PastDecision, explanation_of
 from service.cli.moments import LogPoint, ago, log_point, now, shown
 from service.cli.options import MOST_ROWS, Deployment, Output
-from service.cli.output import Answer, Column, OutputFormat, clean, facts, give, section, table
+from service.cli.output import Answer, Column, OutputFormat, clean, facts, give, section, short_ids, table
 from service.cli.reading import deployment_id, reading_log
 from service.cli.scaling_words import number
 from service.cli.tables import conditions_table
-from service.cli.words import brief, describe_cause
+from service.cli.words import describe_cause
 from service.settings import Settings, load_settings
 
 #: Most routes that are named on one line (count).
@@ -107,7 +107,7 @@ def _facts(decision: ExplainedDecision, at: datetime) -> Iterator[tuple[str, str
 
 
 def _named(routes: Sequence[UUID]) -> str:
-    named = ", ".join(brief(route) for route in routes[:_NAMED])
+    named = ", ".join(map(short_ids(routes), routes[:_NAMED]))
     return named + (f" and {len(routes) - _NAMED} more" if len(routes) > _NAMED else "")
 
 

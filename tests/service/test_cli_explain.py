@@ -84,8 +84,8 @@ def test_routes_that_did_not_count_are_named(scaled: Chronicle, run: Run) -> Non
 
     assert decision["missing_routes"] == [str(route_id(7))]
     assert decision["unready_routes"] == [str(route_id(8))]
-    assert f"No sample of     {str(route_id(7))[:13]}" in text
-    assert f"Not ready        {str(route_id(8))[:13]}" in text
+    assert f"No sample of     {str(route_id(7))[:8]}" in text
+    assert f"Not ready        {str(route_id(8))[:8]}" in text
 
 
 def test_conditions_stand_with_the_time_since_when_they_hold(scaled: Chronicle, run: Run) -> None:
