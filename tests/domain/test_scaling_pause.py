@@ -4,6 +4,7 @@ from domain import commands as c
 from domain import events as e
 from domain.autoscaling.rules import Pause, ScalingPolicy
 from domain.errors import RejectionCode
+from domain.evolve import replay
 from tests.domain import histories as h
 from tests.domain.scenario import NOW, given
 
@@ -34,20 +35,19 @@ def test_a_pause_is_a_change_of_what_is_asked_of_the_deployment() -> None:
 @pytest.mark.parametrize("by_policy", Pause)
 @pytest.mark.parametrize("by_command", Pause)
 def test_what_either_pauses_is_paused(by_policy: Pause, by_command: Pause) -> None:
-    paused = given(*h.READY).when(pause(by_command)).state if by_command is not Pause.NONE else given(*h.READY).state
     policy = e.ScalingPolicySet(at=NOW, policy=ScalingPolicy(pause=by_policy))
 
     def stops(what: Pause) -> bool:
         return bool({by_policy, by_command} & {what, Pause.ALL})
 
-    state = given(*h.READY, policy, e.ScalingPauseSet(at=NOW, pause=by_command)).state
+    state = replay((*h.READY, policy, e.ScalingPauseSet(at=NOW, pause=by_command)))
     expected = {
         (False, False): Pause.NONE,
         (True, False): Pause.SCALE_IN,
         (False, True): Pause.SCALE_OUT,
         (True, True): Pause.ALL,
     }
-    assert paused.scaling_pause is by_command
+    assert state is not None
     assert state.effective_pause is expected[stops(Pause.SCALE_IN), stops(Pause.SCALE_OUT)]
 
 
