@@ -1,6 +1,5 @@
 """The HTTP session to app proxies, on httpx."""
 
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from adapters.http_client import beginning_of, new_client
 from handlers.app_proxy import DEFAULT_TIMEOUT_SECONDS, ClientSession
 from handlers.app_proxy_errors import (
     AnswerNotUnderstood,
@@ -52,12 +52,7 @@ class HttpxClientPool:
     """
 
     def __init__(self, limits: HttpxClientPoolLimits | None = None, *, ca_file: Path | None = None) -> None:
-        ssl_context = (
-            httpx.create_ssl_context(trust_env=False)
-            if ca_file is None
-            else ssl.create_default_context(cafile=str(ca_file))
-        )
-        self._session = _HttpxSession(limits or HttpxClientPoolLimits(), ssl_context)
+        self._session = _HttpxSession(limits or HttpxClientPoolLimits(), ca_file)
         self._closed = False
 
     def load_client_session(self) -> ClientSession:
@@ -85,19 +80,10 @@ class _Answer:
 class _HttpxSession:
     """A :class:`~handlers.app_proxy.ClientSession` that bounds the answer and speaks Routekeeper's errors."""
 
-    def __init__(self, limits: HttpxClientPoolLimits, ssl_context: ssl.SSLContext) -> None:
+    def __init__(self, limits: HttpxClientPoolLimits, ca_file: Path | None) -> None:
         self._limits = limits
-        self._client = httpx.AsyncClient(
-            verify=ssl_context,
-            limits=httpx.Limits(
-                max_connections=limits.max_connections,
-                max_keepalive_connections=limits.max_connections,
-                keepalive_expiry=limits.keepalive_seconds,
-            ),
-            # A compressed answer could unpack to any size before the cap sees it.
-            headers={"Accept-Encoding": "identity"},
-            follow_redirects=False,
-            trust_env=False,
+        self._client = new_client(
+            ca_file=ca_file, max_connections=limits.max_connections, keepalive_seconds=limits.keepalive_seconds
         )
 
     async def request(
@@ -126,15 +112,11 @@ class _HttpxSession:
     async def _body_of(self, response: httpx.Response) -> bytes:
         """Read up to ``max_body_bytes``; of an answer other than success, the beginning will do."""
         most = self._limits.max_body_bytes
-        body = bytearray()
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > most:
-                if response.is_success:
-                    what = f"{response.request.method} {response.request.url}"
-                    raise AnswerNotUnderstood(f"{what}: answered {response.status_code} with over {most} bytes")
-                break
-        return bytes(body[:most])
+        body, more = await beginning_of(response, most)
+        if more and response.is_success:
+            what = f"{response.request.method} {response.request.url}"
+            raise AnswerNotUnderstood(f"{what}: answered {response.status_code} with over {most} bytes")
+        return body
 
 
 def _translated(error: httpx.HTTPError | httpx.InvalidURL, operation: str) -> AppProxyError:

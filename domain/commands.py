@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field
 
 from domain.autoscaling.decision import ScalingDecision
-from domain.autoscaling.rules import ScalingPolicy
+from domain.autoscaling.rules import Pause, ScalingPolicy
 from domain.failures import FailureKind
 from domain.message import Explanation, Message, Moment, Name, ReplicaCount
 from domain.operations import Operation
@@ -57,6 +57,12 @@ class SetScalingPolicy(Command):
     """Replace the scaling rules and bounds."""
 
     policy: ScalingPolicy
+
+
+class PauseScaling(Command):
+    """Say what the scaling rules may not do for now; it comes on top of the policy's own pause and outlives it."""
+
+    pause: Pause
 
 
 class OverrideReplicas(Command):
@@ -163,6 +169,7 @@ ExternalCommand = (
     | SetTargetRevision
     | SetReplicaCount
     | SetScalingPolicy
+    | PauseScaling
     | OverrideReplicas
     | DestroyDeployment
     | ReportRoutes

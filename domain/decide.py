@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain import commands as c
 from domain import events as e
-from domain.deciding import destruction, endpoint, lifecycle, replicas, route_reports
+from domain.deciding import destruction, endpoint, lifecycle, replicas, route_reports, scaling_pause
 from domain.deployment import Deployment, Lifecycle
 from domain.errors import CommandRejected, RejectionCode, unknown_deployment
 from domain.evolve import replay
@@ -73,6 +73,7 @@ def _decide_unless_ending(
     command: c.SetTargetRevision
     | c.SetReplicaCount
     | c.SetScalingPolicy
+    | c.PauseScaling
     | c.OverrideReplicas
     | c.StartEndpointRegistration
     | c.ScaleOut
@@ -94,6 +95,8 @@ def _decide_unless_ending(
             return replicas.set_count(state, command, now)
         case c.SetScalingPolicy():
             return replicas.set_policy(state, command, now)
+        case c.PauseScaling():
+            return scaling_pause.set_pause(state, command, now)
         case c.OverrideReplicas():
             return replicas.override(state, command, now)
         case c.StartEndpointRegistration():

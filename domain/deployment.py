@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from domain.autoscaling.decision import ReasonKey
-from domain.autoscaling.rules import ScalingPolicy
+from domain.autoscaling.rules import Pause, ScalingPolicy
 from domain.operations import Operation, OperationFailure
 from domain.revision import Revision
 from domain.routes import Route, RouteStatus
@@ -94,8 +94,9 @@ class Deployment:
     """The state of one deployment after ``version`` events; times are the events' own.
 
     ``routes`` holds the routes that are not over; ``rules_fired_at`` says when each scaling rule last changed the
-    number of replicas, ``scaling_reason`` why the policy last decided as it did; ``start_failures`` counts routes in a
-    row that failed to start; ``intent_version`` is the version at which what is asked of the deployment last changed.
+    number of replicas, ``scaling_reason`` why the policy last decided as it did; ``scaling_pause`` is what was paused
+    by a command, apart from the policy; ``start_failures`` counts routes in a row that failed to start;
+    ``intent_version`` is the version at which what is asked of the deployment last changed.
     """
 
     id: UUID
@@ -112,6 +113,7 @@ class Deployment:
     replica_spec: ReplicaSpec
     target_revision: Revision | None = None
     scaling_policy: ScalingPolicy = field(default_factory=ScalingPolicy)
+    scaling_pause: Pause = Pause.NONE
     override: ReplicaOverride | None = None
     routes: Mapping[UUID, Route] = field(default_factory=dict)
     endpoint: Endpoint = field(default_factory=Endpoint)
@@ -128,6 +130,11 @@ class Deployment:
     def target_replica_count(self) -> int:
         """How many active routes there should be (count)."""
         return self.replica_spec.target_replica_count
+
+    @property
+    def effective_pause(self) -> Pause:
+        """What the scaling rules may not do for now, by the policy or by a command."""
+        return self.scaling_policy.pause.joined(self.scaling_pause)
 
     @property
     def active_routes(self) -> list[Route]:

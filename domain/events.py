@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field
 
 from domain.autoscaling.decision import ScalingDecision
-from domain.autoscaling.rules import ScalingPolicy
+from domain.autoscaling.rules import Pause, ScalingPolicy
 from domain.commands import MAX_ROUTES_PER_MESSAGE
 from domain.failures import FailureKind
 from domain.message import Explanation, Message, Moment, Name, ReplicaCount
@@ -63,6 +63,13 @@ class ScalingPolicySet(Event):
 
     name: ClassVar[str] = "deployment.scaling-policy-set.v1"
     policy: ScalingPolicy
+
+
+class ScalingPauseSet(Event):
+    """What the scaling rules may not do for now, besides what the policy itself pauses, was said anew."""
+
+    name: ClassVar[str] = "deployment.scaling-pause-set.v1"
+    pause: Pause
 
 
 class ReplicasOverridden(Event):
@@ -238,6 +245,7 @@ DeploymentEvent = (
     | TargetRevisionSet
     | ReplicaCountSet
     | ScalingPolicySet
+    | ScalingPauseSet
     | ReplicasOverridden
     | ReplicaOverrideExpired
     | EndpointRegistrationStarted

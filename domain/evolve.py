@@ -24,6 +24,7 @@ _INTENTS: Final = (
     e.TargetRevisionSet,
     e.ReplicaCountSet,
     e.ScalingPolicySet,
+    e.ScalingPauseSet,
     e.ReplicasOverridden,
     e.ReplicaOverrideExpired,
     e.DestructionRequested,
@@ -81,6 +82,8 @@ def _changes(state: Deployment, event: e.DeploymentEvent) -> dict[str, Any]:
             failures = _without(state, Operation.CALCULATE)
             changed = {"scaling_policy": event.policy, "scaling_reason": None}
             return {**changed, "rules_fired_at": fired, "failures": failures}
+        case e.ScalingPauseSet():
+            return {"scaling_pause": event.pause}
         case e.ReplicasOverridden():
             override = ReplicaOverride(replica_count=event.replica_count, until=event.until)
             return {"override": override, "replica_spec": _desire(state, event.replica_count)}

@@ -1,11 +1,15 @@
 """Read model: every number of replicas that autoscaling came to, with the arithmetic that led to it."""
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Connection, Double, Index, Table, select
+from pydantic import Json, TypeAdapter
+from sqlalchemy import BigInteger, Column, Connection, Double, Index, Table, or_, select
 
 from domain.autoscaling.decision import DecisionReason
+from domain.autoscaling.explain import explain
+from domain.autoscaling.reasoning import Able, Active, Limited, Reasoning
 from domain.autoscaling.rules import Comparator, MetricSource
 from domain.events import DesiredReplicasCalculated
 from domain.recorded import LoggedEvent
@@ -13,6 +17,8 @@ from projections.columns import count, instant, word
 from projections.querying import DEFAULT_LIMIT, ViewRow, fetch
 from projections.rows import Rows
 from projections.view import METADATA, View
+
+_REASONING: Final = TypeAdapter(Reasoning)
 
 AUTOSCALING_DECISIONS = Table(
     "autoscaling_decisions",
@@ -23,7 +29,15 @@ AUTOSCALING_DECISIONS = Table(
     count("previous"),
     count("desired"),
     word("reason"),
-    # What follows is there when a rule decided.
+    # The decision in one line, with its numbers.
+    word("explanation"),
+    # What follows is there where the engine went through the rules; the first three are the reasons of conditions.
+    word("able", nullable=True),
+    word("active", nullable=True),
+    word("limited", nullable=True),
+    word("winner", nullable=True),
+    word("reasoning", nullable=True),
+    # What follows is there when a step rule decided.
     word("rule", nullable=True),
     word("source", nullable=True),
     word("metric_name", nullable=True),
@@ -39,7 +53,11 @@ AUTOSCALING_DECISIONS = Table(
 
 
 class AutoscalingDecisionRow(ViewRow):
-    """From ``previous`` to ``desired`` replicas; with a rule, because ``metric COMPARATOR threshold`` held.
+    """From ``previous`` to ``desired`` replicas, which ``explanation`` says in words.
+
+    ``able``, ``active`` and ``limited`` are the reasons of the conditions AbleToScale, ScalingActive and
+    ScalingLimited, ``winner`` is the rule whose recommendation counted, ``reasoning`` the whole chain; they are there
+    where the engine went through the rules. With a step ``rule``, ``metric COMPARATOR threshold`` held.
 
     ``samples`` counts what ``metric`` was aggregated from, ``watermark`` is the newest of their times, ``unclamped``
     what the rule came to before its bounds, ``proposed`` after them.
@@ -51,6 +69,12 @@ class AutoscalingDecisionRow(ViewRow):
     previous: int
     desired: int
     reason: DecisionReason
+    explanation: str
+    able: Able | None
+    active: Active | None
+    limited: Limited | None
+    winner: str | None
+    reasoning: Json[Reasoning] | None
     rule: str | None
     source: MetricSource | None
     metric_name: str | None
@@ -68,7 +92,7 @@ def _fold(rows: Rows, logged: LoggedEvent) -> None:
     if not isinstance(event, DesiredReplicasCalculated):
         return
     decision = event.decision
-    evaluation = decision.evaluation
+    evaluation, why = decision.evaluation, decision.reasoning
     rows.of(AUTOSCALING_DECISIONS).append(
         {
             "position": logged.position,
@@ -77,6 +101,12 @@ def _fold(rows: Rows, logged: LoggedEvent) -> None:
             "previous": decision.previous,
             "desired": decision.desired,
             "reason": decision.reason.value,
+            "explanation": explain(decision),
+            "able": why and why.able.value,
+            "active": why and why.active.value,
+            "limited": why and why.limited.value,
+            "winner": why and why.winner,
+            "reasoning": why and _REASONING.dump_json(why, exclude_defaults=True).decode(),
             "rule": evaluation and evaluation.rule,
             "source": evaluation and evaluation.source.value,
             "metric_name": evaluation and evaluation.metric_name,
@@ -93,7 +123,7 @@ def _fold(rows: Rows, logged: LoggedEvent) -> None:
 
 AUTOSCALING_DECISIONS_VIEW = View(
     name="autoscaling_decisions",
-    version=1,
+    version=2,
     tables=(AUTOSCALING_DECISIONS,),
     handles=frozenset({DesiredReplicasCalculated}),
     fold=_fold,
@@ -115,7 +145,7 @@ def find_decisions(
     if deployment_id is not None:
         query = query.where(table.deployment_id == str(deployment_id))
     if rule is not None:
-        query = query.where(table.rule == rule)
+        query = query.where(or_(table.rule == rule, table.winner == rule))
     if since is not None:
         query = query.where(table.at >= since)
     if until is not None:

@@ -6,9 +6,8 @@ and a property of the tests holds every row against it.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from functools import lru_cache
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,9 +15,9 @@ from typing import Any, Final
 from sqlalchemy import Table
 
 from domain import events as e
-from domain.autoscaling.decision import ScalingDecision
-from domain.autoscaling.rules import ScalingPolicy
-from domain.conditions import Circumstances, Condition, balance, conditions_in
+from domain.autoscaling.conditions import scaling_conditions
+from domain.autoscaling.rules import Pause, ScalingPolicy
+from domain.conditions import Circumstances, balance, conditions_in
 from domain.deployment import Lifecycle
 from domain.failures import FailureKind
 from domain.operations import Operation
@@ -29,6 +28,7 @@ from projections.operation_failures import FAILED, RESOLVED_BY
 from projections.replicas import REPLICAS, fold_replicas
 from projections.routes import ROUTE_FOLDS, ROUTE_IDS, ROUTES
 from projections.rows import Key, Row, Rows, TableRows
+from projections.stored_conditions import NO_CONDITIONS, written
 from projections.view import View
 
 _FAILURE_COLUMNS: Final = MappingProxyType(
@@ -80,11 +80,13 @@ def _created(logged: LoggedEvent, event: e.DeploymentCreated, at: datetime) -> R
         "registration_unsettled": False,
         "start_failures": 0,
         "scaling_policy": _NO_POLICY,
+        "scaling_pause": Pause.NONE.value,
+        "scaling_conditions": NO_CONDITIONS,
         "created_at": at,
         "updated_at": at,
         "version": logged.recorded.version,
     }
-    row["conditions"] = _written(conditions_in(_circumstances(_inputs(row))), "[]", at)
+    row["conditions"] = written(conditions_in(_circumstances(_inputs(row))), NO_CONDITIONS, at)
     return row
 
 
@@ -104,13 +106,23 @@ def _replica_count_set(_row: Row, event: e.ReplicaCountSet) -> Row:
     return changes | {"override": None}
 
 
-def _calculated(row: Row, decision: ScalingDecision) -> Row:
-    return {} if decision.desired == decision.previous else _desired(row, decision.desired)
-
-
 def _desired(row: Row, desired: int | None) -> Row:
     target = row["replica_count"] if desired is None else desired
     return {"desired_replica_count": desired, "target_replica_count": target}
+
+
+def _policy_set(_row: Row, event: e.ScalingPolicySet) -> Row:
+    changes = {"scaling_policy": event.policy.model_dump_json()}
+    return changes if event.policy.rules else changes | {"scaling_conditions": NO_CONDITIONS}
+
+
+def _desired_calculated(row: Row, event: e.DesiredReplicasCalculated) -> Row:
+    decision = event.decision
+    changes = {} if decision.desired == decision.previous else _desired(row, decision.desired)
+    if decision.reasoning is None:
+        return changes
+    told = scaling_conditions(decision.reasoning, decision.desired)
+    return changes | {"scaling_conditions": written(told, row["scaling_conditions"], as_utc(event.at))}
 
 
 def _replicas_overridden(row: Row, event: e.ReplicasOverridden) -> Row:
@@ -160,12 +172,13 @@ def _destroyed(_row: Row, _event: e.DeploymentDestroyed) -> Row:
 _CHANGES: Final[Mapping[type[Any], Callable[[Row, Any], Row]]] = {
     e.TargetRevisionSet: _target_revision_set,
     e.ReplicaCountSet: _replica_count_set,
-    e.ScalingPolicySet: lambda _row, event: {"scaling_policy": event.policy.model_dump_json()},
+    e.ScalingPolicySet: _policy_set,
+    e.ScalingPauseSet: lambda _row, event: {"scaling_pause": event.pause.value},
     e.ReplicasOverridden: _replicas_overridden,
     e.ReplicaOverrideExpired: lambda row, event: _desired(row, event.desired_replica_count) | {"override": None},
     e.EndpointRegistrationStarted: _registration_started,
     e.EndpointRegistered: _registered,
-    e.DesiredReplicasCalculated: lambda row, event: _calculated(row, event.decision),
+    e.DesiredReplicasCalculated: _desired_calculated,
     e.ScaledOut: _scaled,
     e.RoutesTerminating: _scaled,
     e.RouteStatusReported: _route_status_reported,
@@ -222,7 +235,7 @@ def _fold_conditions(deployments: TableRows, key: Key, before: Circumstances, no
     told = conditions_in(now)
     if told != conditions_in(before):
         row = deployments.existing(key)
-        deployments.update(key, {"conditions": _written(told, row["conditions"], row["updated_at"])})
+        deployments.update(key, {"conditions": written(told, row["conditions"], row["updated_at"])})
 
 
 def _circumstances(inputs: tuple[Any, ...]) -> Circumstances:
@@ -241,26 +254,9 @@ def _circumstances(inputs: tuple[Any, ...]) -> Circumstances:
     )
 
 
-def _written(told: Sequence[Condition], before: str, at: datetime) -> str:
-    """Write conditions as JSON, each with the time when its status was first what it is."""
-    since = {(each["type"], each["status"]): each["last_transition_time"] for each in json.loads(before)}
-    now = iso(at)
-    return f"[{','.join(_beginning(each) + since.get((each.type, each.status), now) + _END for each in told)}]"
-
-
-_END: Final = '"}'
-
-
-@lru_cache(maxsize=1024)
-def _beginning(condition: Condition) -> str:
-    """Write a condition as JSON up to its time."""
-    written = json.dumps({**condition._asdict(), "last_transition_time": ""})
-    return written.removesuffix(_END)
-
-
 DEPLOYMENTS_VIEW = View(
     name="deployments",
-    version=1,
+    version=2,
     tables=(DEPLOYMENTS, ROUTES, REPLICAS),
     handles=frozenset({e.DeploymentCreated, *_CHANGES}),
     fold=_fold,

@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import Json
 from sqlalchemy import ColumnElement, Connection, Index, Table, and_, select
 
-from domain.autoscaling.rules import ScalingPolicy
+from domain.autoscaling.conditions import ScalingConditionType
+from domain.autoscaling.rules import Pause, ScalingPolicy
 from domain.conditions import ConditionStatus, ConditionType
 from domain.deployment import Lifecycle
 from projections.columns import count, flag, instant, word
@@ -48,8 +49,11 @@ DEPLOYMENTS = Table(
     count("start_failures"),
     instant("scale_out_not_before", nullable=True),
     word("scaling_policy"),
+    word("scaling_pause"),
     word("override", nullable=True),
     word("conditions"),
+    # As of the last decision that went through the rules; a list without entries before there is one.
+    word("scaling_conditions"),
     instant("created_at"),
     instant("updated_at"),
     instant("last_scaled_at", nullable=True),
@@ -75,12 +79,23 @@ class ConditionRow(ViewRow):
     last_transition_time: datetime
 
 
+class ScalingConditionRow(ViewRow):
+    """A condition of a deployment's autoscaling and when its status last changed."""
+
+    type: ScalingConditionType
+    status: ConditionStatus
+    reason: str
+    message: str
+    last_transition_time: datetime
+
+
 class DeploymentRow(ViewRow):
     """A deployment; ``updated_at`` is when something about it last changed, ``version`` counts its events.
 
     ``registration_deadline`` is there while a create call to the app proxy is under way, ``registration_unsettled``
     says that an earlier one never got a definite answer. The four failures are codes of operations that have not
-    succeeded since.
+    succeeded since. ``scaling_pause`` is what was paused by a command, apart from the policy; ``scaling_conditions``
+    are as of the last decision of the scaling rules, and there are none before it.
     """
 
     id: UUID
@@ -111,8 +126,10 @@ class DeploymentRow(ViewRow):
     start_failures: int
     scale_out_not_before: datetime | None
     scaling_policy: Json[ScalingPolicy]
+    scaling_pause: Pause
     override: Json[OverrideRow] | None
     conditions: Json[tuple[ConditionRow, ...]]
+    scaling_conditions: Json[tuple[ScalingConditionRow, ...]]
     created_at: datetime
     updated_at: datetime
     last_scaled_at: datetime | None

@@ -22,11 +22,13 @@ from adapters.postgres.sessions import SessionLimits
 from domain.errors import RoutekeeperError
 from domain.limits import DecisionLimits
 from handlers.decider import DeciderLimits
+from handlers.metric_poller import MetricPollerLimits
 from handlers.proxy_calls import ProxyCallLimits
 from handlers.reconciler import ReconcilerLimits
 from handlers.reconciliation import RetryPolicy
 from handlers.scaling_memory import ScalingMemoryLimits
 from service.retention import RetentionSettings
+from service.secret_source import SecretSource
 
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _Count = Annotated[int, Field(ge=1)]
@@ -84,6 +86,23 @@ class ProxySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusSettings:
+    """Where scaling rules' own queries are asked; times in seconds, sizes in bytes.
+
+    ``url``: an http(s) address with everything before ``/api/v1`` (unset: nothing is asked, and rules with a query get
+    no samples). ``token``: sent as a bearer token, read anew for each query; ``ca_file``: the certificates (PEM) that
+    an https server is checked against.
+    """
+
+    url: str | None = None
+    ca_file: Path | None = None
+    timeout_seconds: _Seconds = 5.0
+    max_body_bytes: _Count = 4 * 1024 * 1024
+    token: SecretSource = field(default_factory=SecretSource)
+    polling: MetricPollerLimits = field(default_factory=MetricPollerLimits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectionSettings:
     """How the views follow the log: events a batch (count), rows kept in memory (count), poll interval (seconds)."""
 
@@ -124,6 +143,7 @@ class Settings(BaseSettings):
     reconciler: ReconcilerLimits = Field(default_factory=ReconcilerLimits)
     retry: RetryPolicy = Field(default_factory=RetryPolicy)
     scaling_memory: ScalingMemoryLimits = Field(default_factory=ScalingMemoryLimits)
+    prometheus: PrometheusSettings = Field(default_factory=PrometheusSettings)
     projections: ProjectionSettings = Field(default_factory=ProjectionSettings)
     publisher: PublisherSettings = Field(default_factory=PublisherSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
@@ -176,4 +196,5 @@ def _complaints(error: ValidationError) -> list[str]:
 
 def _shown(problem: ErrorDetails) -> str:
     """The value at fault, unless a password may be in it."""
-    return "not shown" if problem["loc"][:1] == ("database",) else f"{problem['input']!r:.80}"
+    secret = problem["loc"][:1] == ("database",) or problem["loc"][:2] == ("prometheus", "token")
+    return "not shown" if secret else f"{problem['input']!r:.80}"

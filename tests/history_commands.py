@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain import commands as c
 from domain.autoscaling.decision import DecisionReason, RuleEvaluation, ScalingDecision
-from domain.autoscaling.rules import Comparator, MetricSource, ScalingPolicy, StepRule
+from domain.autoscaling.rules import Comparator, MetricSource, Pause, ScalingPolicy, StepRule
 from domain.deployment import Deployment
 from domain.failures import FailureKind
 from domain.limits import DecisionLimits
@@ -184,6 +184,9 @@ COMMANDS: Mapping[str, Command] = {
         deployment_id=state.id, replica_count=step.variant % 6
     ),
     "set_scaling_policy": _set_policy,
+    "pause_scaling": lambda state, step, _: c.PauseScaling(
+        deployment_id=state.id, pause=list(Pause)[step.variant % len(Pause)]
+    ),
     "override_replicas": _override,
     "expire_override": lambda state, _step, _: c.ExpireReplicaOverride(deployment_id=state.id),
     "start_registration": _start_registration,

@@ -70,6 +70,13 @@ class SetScalingPolicyRecord(Envelope):
     data: c.SetScalingPolicy
 
 
+class PauseScalingRecord(Envelope):
+    """A command to say what the scaling rules may not do for now."""
+
+    type: Literal["routekeeper.deployment.pause-scaling.v1"]
+    data: c.PauseScaling
+
+
 class OverrideReplicasRecord(Envelope):
     """A command to hold the number of replicas and suspend the rules."""
 
@@ -104,6 +111,7 @@ CommandRecords = (
     | SetTargetRevisionRecord
     | SetReplicaCountRecord
     | SetScalingPolicyRecord
+    | PauseScalingRecord
     | OverrideReplicasRecord
     | DestroyDeploymentRecord
 )

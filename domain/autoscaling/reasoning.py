@@ -1,7 +1,7 @@
 """How the rules' outcomes became a number of replicas: what an event keeps, so that it can be asked why."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
@@ -79,6 +79,14 @@ class Reasoning:
     active: Active = Active.VALID
     limited: Limited = Limited.NO
     watermark: datetime | None = None
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When this may come out differently without anything new, as far as rules and stabilization tell."""
+        dues = [outcome.due_at for outcome in self.rules if outcome.due_at is not None]
+        if self.stabilization is not None:
+            dues.append(self.stabilization.since + timedelta(seconds=self.stabilization.window_seconds))
+        return min(dues, default=None)
 
     def outcome_of(self, rule: str | None) -> RuleOutcome | None:
         """What a rule came to."""

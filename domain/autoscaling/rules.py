@@ -62,6 +62,12 @@ class Pause(StrEnum):
     SCALE_OUT = "scale-out"
     ALL = "all"
 
+    def joined(self, other: "Pause") -> "Pause":
+        """What may not be done under both pauses together."""
+        if self is other or other is Pause.NONE:
+            return self
+        return other if self is Pause.NONE else Pause.ALL
+
 
 class ScalingPolicy(Message):
     """The rules of a deployment, the bounds that hold for all of them (replicas), and how they work together.

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from domain.errors import RoutekeeperError
 from service.cli import describe, get, send
 from service.cli.copy_log import copy_log
+from service.cli.explain import explain
 from service.cli.history import history
 from service.cli.init import init
 from service.cli.options import examples
@@ -17,7 +18,19 @@ from service.cli.rejected import rejected
 from service.cli.replay import replay
 from service.cli.run import demo, worker
 
-_ORDER: Final = ("demo", "worker", "send", "get", "describe", "history", "replay", "rejected", "init", "copy-log")
+_ORDER: Final = (
+    "demo",
+    "worker",
+    "send",
+    "get",
+    "describe",
+    "history",
+    "explain",
+    "replay",
+    "rejected",
+    "init",
+    "copy-log",
+)
 
 
 class _Commands(TyperGroup):
@@ -76,6 +89,13 @@ app.command(epilog=examples("ROUTEKEEPER_KAFKA__BOOTSTRAP_SERVERS=broker:9092 ro
 app.add_typer(get.app, name="get")
 app.add_typer(describe.app, name="describe")
 app.command(epilog=examples("routekeeper history llama", "routekeeper history llama --since 10m -o json"))(history)
+app.command(
+    epilog=examples(
+        "routekeeper explain llama",
+        "routekeeper explain llama --at 10m --limit 20",
+        "routekeeper explain llama --at 4711 -o json",
+    )
+)(explain)
 app.command(
     epilog=examples(
         "routekeeper replay --until 2026-03-01T03:12:00Z",

@@ -10,6 +10,7 @@ from rich.text import Text
 from sqlalchemy import Connection
 
 from domain.autoscaling.decision import RuleEvaluation, ScalingDecision
+from domain.autoscaling.rules import Pause
 from projections.autoscaling_decisions import AutoscalingDecisionRow, find_decisions
 from projections.deployments import DeploymentRow, resolve_deployment
 from projections.operation_failures import OperationFailureRow, find_failures
@@ -19,7 +20,7 @@ from service.cli.options import Deployment, Interval, Output, Watch, examples
 from service.cli.output import Answer, Column, OutputFormat, clean, facts, section, table
 from service.cli.reading import reading_views
 from service.cli.rule_words import describe_rule
-from service.cli.scaling_words import describe_bounds, describe_decision, number, replicas
+from service.cli.scaling_words import describe_bounds, describe_decision, describe_pause, number, replicas
 from service.cli.tables import conditions_table, lifecycle_text, replicas_text, routes_table
 from service.cli.watch import show
 from service.cli.words import operation_in_words
@@ -88,7 +89,7 @@ def _drawn(found: Description, width: int, at: datetime) -> RenderableType:
         "",
         section("Scaling policy", _policy(row)),
         "",
-        section("Conditions", conditions_table(row.conditions, inner, at)),
+        section("Conditions", conditions_table((*row.conditions, *row.scaling_conditions), inner, at)),
         "",
         section("Routes", routes),
         "",
@@ -136,10 +137,13 @@ def _endpoint(row: DeploymentRow, at: datetime) -> str:
 
 def _policy(row: DeploymentRow) -> RenderableType:
     policy = row.scaling_policy
-    bounds = ("bounds", describe_bounds(policy.min_replicas, policy.max_replicas))
+    head = [("bounds", describe_bounds(policy.min_replicas, policy.max_replicas))]
+    if (pause := policy.pause.joined(row.scaling_pause)) is not Pause.NONE:
+        by = [who for who, what in (("policy", policy.pause), ("command", row.scaling_pause)) if what is not Pause.NONE]
+        head.append(("pause", f"{describe_pause(pause)} (by {' and '.join(by)})"))
     if not policy.rules:
-        return facts([bounds, ("rules", "none: the number set by hand counts")])
-    return facts([bounds, *((rule.name, describe_rule(rule)) for rule in policy.rules)])
+        return facts([*head, ("rules", "none: the number set by hand counts")])
+    return facts([*head, *((rule.name, describe_rule(rule)) for rule in policy.rules)])
 
 
 def _failures(failures: Sequence[OperationFailureRow], at: datetime) -> RenderableType:
@@ -167,4 +171,10 @@ def _decision(row: AutoscalingDecisionRow) -> ScalingDecision:
     evaluation = None
     if row.rule is not None:
         evaluation = RuleEvaluation.model_validate({name: getattr(row, name) for name in RuleEvaluation.model_fields})
-    return ScalingDecision(previous=row.previous, desired=row.desired, reason=row.reason, evaluation=evaluation)
+    return ScalingDecision(
+        previous=row.previous,
+        desired=row.desired,
+        reason=row.reason,
+        evaluation=evaluation,
+        reasoning=row.reasoning,
+    )

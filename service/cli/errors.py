@@ -9,6 +9,7 @@
      ├── NotSent               Kafka did not take a command
      ├── CommandRefused        a command was taken and then refused
      ├── NoEffectSeen          a command was taken, and nothing was seen to come of it in time
+     ├── NotYet                there was no such deployment at the time that was asked about
      └── NotAScratchDatabase   a file holds something else and must not be written to
 """
 
@@ -41,6 +42,10 @@ class CommandRefused(CommandLineError):
 
 class NoEffectSeen(CommandLineError):
     """A command was taken, and nothing was seen to come of it in time."""
+
+
+class NotYet(CommandLineError):
+    """There was no such deployment at the time that was asked about."""
 
 
 class NotAScratchDatabase(CommandLineError):

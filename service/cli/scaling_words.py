@@ -4,7 +4,7 @@ from typing import assert_never
 
 from domain.autoscaling.decision import DecisionReason, RuleEvaluation, ScalingDecision
 from domain.autoscaling.explain import explain
-from domain.autoscaling.rules import Comparator, MetricSource, ScalingPolicy
+from domain.autoscaling.rules import Comparator, MetricSource, Pause, ScalingPolicy
 from domain.autoscaling.step import StepRule
 from domain.message import MAX_REPLICAS
 from service.cli.moments import length
@@ -44,6 +44,8 @@ def describe_step(rule: StepRule) -> str:
 def describe_decision(decision: ScalingDecision) -> str:
     """Write a decision with the arithmetic that led to it."""
     change = f"{decision.previous} → {decision.desired} desired replicas"
+    if decision.reasoning is not None:
+        return f"{change}: {explain(decision).partition(': ')[2]}"
     match decision.reason:
         case DecisionReason.MANUAL:
             return f"{change}: there are no rules, so the number set by hand counts"
@@ -53,6 +55,21 @@ def describe_decision(decision: ScalingDecision) -> str:
             return f"{change}: {_evaluated(decision, decision.evaluation)}"
         case _:
             return f"{change}: {explain(decision).partition(': ')[2]}"
+
+
+def describe_pause(pause: Pause) -> str:
+    """Write what the scaling rules may do under a pause."""
+    match pause:
+        case Pause.NONE:
+            return "scaling not paused: the rules may add and remove"
+        case Pause.SCALE_IN:
+            return "scaling in paused: the rules may add but not remove"
+        case Pause.SCALE_OUT:
+            return "scaling out paused: the rules may remove but not add"
+        case Pause.ALL:
+            return "scaling paused: the rules may neither add nor remove"
+        case _:
+            assert_never(pause)
 
 
 def replicas(count: int) -> str:

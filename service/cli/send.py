@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import typer
 
 from domain import commands as c
-from domain.autoscaling.rules import ScalingPolicy
+from domain.autoscaling.rules import Pause, ScalingPolicy
 from service.cli.delivery import Delivery, addressed, deliver, revision_of, valid
 from service.cli.model_files import read_model
 from service.cli.moments import future_moment
@@ -150,6 +150,30 @@ def set_scaling_policy(
     """
     policy = read_model(file, ScalingPolicy, what="scaling policy")
     command = valid(c.SetScalingPolicy, deployment_id=addressed(deployment), policy=policy)
+    deliver(command, Delivery(actor, command_id, wait, timeout, output))
+
+
+@app.command(
+    epilog=examples("routekeeper send pause-scaling llama scale-in", "routekeeper send pause-scaling llama none")
+)
+def pause_scaling(
+    deployment: Deployment,
+    pause: Annotated[
+        Pause,
+        typer.Argument(metavar="WHAT", help="What the rules may not do: scale-in, scale-out, all; none ends it."),
+    ],
+    *,
+    actor: Actor,
+    command_id: CommandId = None,
+    wait: Wait = False,
+    timeout: Timeout = 30.0,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Pause what the scaling rules do, until told otherwise.
+
+    The rules go on being evaluated. The pause comes on top of the policy's own, and a new policy leaves it as it is.
+    """
+    command = valid(c.PauseScaling, deployment_id=addressed(deployment), pause=pause)
     deliver(command, Delivery(actor, command_id, wait, timeout, output))
 
 

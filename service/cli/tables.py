@@ -8,10 +8,11 @@ from uuid import UUID
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from domain.autoscaling.conditions import ScalingConditionType
 from domain.conditions import ConditionStatus, ConditionType
 from domain.deployment import Lifecycle
 from domain.routes import RouteStatus
-from projections.deployments import ConditionRow, DeploymentRow
+from projections.deployments import ConditionRow, DeploymentRow, ScalingConditionRow
 from projections.rejected_records import RejectedRecordRow
 from projections.replicas import ReplicaCountsRow
 from projections.routes import RouteRow
@@ -57,6 +58,7 @@ def deployments_table(rows: Sequence[DeploymentRow], width: int, at: datetime) -
         Column(header="ENDPOINT", cell=lambda row: row.endpoint_url or "-", from_width=110, wrap=True),
         Column(header="RESOURCE GROUP", cell=lambda row: row.resource_group, from_width=160),
         Column(header="MODEL", cell=lambda row: row.model or "-", from_width=160, wrap=True),
+        Column(header="SCALING", cell=scaling_text, from_width=140),
         Column(header="AGE", cell=lambda row: age(row.created_at, at), right=True),
     )
     drawn = table(rows, columns, width=width, empty="There are no such deployments.")
@@ -108,9 +110,9 @@ def rejected_table(rows: Sequence[RejectedRecordRow], width: int) -> RenderableT
     return table(rows, columns, width=width, empty="No record was refused.")
 
 
-def conditions_table(rows: Sequence[ConditionRow], width: int, at: datetime) -> RenderableType:
+def conditions_table(rows: Sequence[ConditionRow | ScalingConditionRow], width: int, at: datetime) -> RenderableType:
     """Draw the conditions of one deployment; ages are as of ``at``."""
-    columns: Sequence[Column[ConditionRow]] = (
+    columns: Sequence[Column[ConditionRow | ScalingConditionRow]] = (
         Column(header="TYPE", cell=lambda row: row.type.value),
         Column(header="STATUS", cell=lambda row: Text(row.status.value, style="green" if is_well(row) else "yellow")),
         Column(header="FOR", cell=lambda row: age(row.last_transition_time, at), right=True),
@@ -144,13 +146,28 @@ def condition_text(row: DeploymentRow) -> Text:
     return Text(clean(amiss[0].reason), style="yellow") if amiss else Text("Available", style="green")
 
 
-def is_well(condition: ConditionRow) -> bool:
+def scaling_text(row: DeploymentRow) -> Text:
+    """Draw the reason of the scaling condition that says most about what keeps the rules from having their way."""
+    amiss = [condition.reason for condition in row.scaling_conditions if not is_well(condition)]
+    if not row.scaling_conditions:
+        return Text("-")
+    return Text(clean(amiss[0]), style="yellow") if amiss else Text("Active", style="green")
+
+
+def is_well(condition: ConditionRow | ScalingConditionRow) -> bool:
     """Whether a condition is as one would have it."""
     match condition.type:
         case ConditionType.ENDPOINT_REGISTERED | ConditionType.AVAILABLE:
             return condition.status is ConditionStatus.TRUE
         case ConditionType.PROGRESSING | ConditionType.PROXY_TARGET_MISSING:
             return condition.status is ConditionStatus.FALSE
+        case ScalingConditionType.ABLE_TO_SCALE | ScalingConditionType.SCALING_ACTIVE:
+            return condition.status is ConditionStatus.TRUE
+        case ScalingConditionType.SCALING_LIMITED:
+            return condition.status is ConditionStatus.FALSE
+        case ScalingConditionType.SCALED_TO_ZERO:
+            # Zero by the rules is as wanted as any other number.
+            return True
         case _:
             assert_never(condition.type)
 

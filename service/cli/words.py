@@ -10,7 +10,7 @@ from domain.rejections import RecordsRejected
 from domain.revision import Revision
 from domain.routes import RouteStatus
 from service.cli.moments import shown
-from service.cli.scaling_words import describe_decision, describe_policy, number, replicas
+from service.cli.scaling_words import describe_decision, describe_pause, describe_policy, number, replicas
 
 
 def describe_event(event: AnyEvent) -> str:
@@ -31,6 +31,8 @@ def _described(event: AnyEvent) -> str:
             return f"number of replicas set by hand: {event.previous} → {event.replica_count}"
         case e.ScalingPolicySet():
             return f"scaling policy set: {describe_policy(event.policy)}"
+        case e.ScalingPauseSet():
+            return describe_pause(event.pause)
         case e.ReplicasOverridden():
             until = f"until {shown(event.until)}" if event.until else "until told otherwise"
             return f"held at {replicas(event.replica_count)} {until}, rules suspended"

@@ -7,13 +7,14 @@ import pytest
 from adapters.kafka.encoding import encode_metrics, topic_of
 from adapters.kafka.envelope import RecordLimits, parse_record
 from adapters.kafka.topics import Topics
-from domain.autoscaling.rules import Comparator, MetricSource, ScalingPolicy, StepRule
+from domain.autoscaling.rules import Comparator, MetricSource, Pause, ScalingPolicy, StepRule
 from domain.autoscaling.samples import MetricSample, MetricsReport
 from domain.commands import (
     CreateDeployment,
     DestroyDeployment,
     ExternalCommand,
     OverrideReplicas,
+    PauseScaling,
     ReportRoutes,
     RouteReport,
     SetReplicaCount,
@@ -46,6 +47,7 @@ COMMANDS: list[ExternalCommand] = [
     SetTargetRevision(deployment_id=ID, revision=REVISION),
     SetReplicaCount(deployment_id=ID, replica_count=0),
     SetScalingPolicy(deployment_id=ID, policy=ScalingPolicy(rules=(RULE,))),
+    PauseScaling(deployment_id=ID, pause=Pause.SCALE_OUT),
     OverrideReplicas(deployment_id=ID, replica_count=7, until=NOW),
     DestroyDeployment(deployment_id=ID, force=True),
     ReportRoutes(deployment_id=ID, reports=(RouteReport(route_id=uuid4(), status=RouteStatus.HEALTHY),)),

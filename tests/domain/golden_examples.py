@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain import events as e
 from domain.autoscaling.decision import DecisionReason, RuleEvaluation, ScalingDecision
-from domain.autoscaling.rules import Comparator, MetricSource, ScalingPolicy, StepRule
+from domain.autoscaling.rules import Comparator, MetricSource, Pause, ScalingPolicy, StepRule
 from domain.failures import FailureKind
 from domain.recorded import AnyEvent
 from domain.rejections import RecordsRejected, RejectedRecord
@@ -121,6 +121,7 @@ EXAMPLES: Final[list[tuple[AnyEvent, AnyEvent]]] = [
             at=AT, policy=ScalingPolicy(rules=(_BARE_RULE, _FULL_RULE), min_replicas=1, max_replicas=10)
         ),
     ),
+    (e.ScalingPauseSet(at=AT, pause=Pause.NONE), e.ScalingPauseSet(at=AT, pause=Pause.SCALE_OUT)),
     (
         e.ReplicasOverridden(at=AT, replica_count=0, until=None),
         e.ReplicasOverridden(at=AT, replica_count=7, until=LATER),

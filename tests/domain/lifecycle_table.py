@@ -6,7 +6,7 @@ from typing import Final
 from domain import commands as c
 from domain import events as e
 from domain.autoscaling.decision import DecisionReason, ScalingDecision
-from domain.autoscaling.rules import ScalingPolicy
+from domain.autoscaling.rules import Pause, ScalingPolicy
 from domain.errors import RejectionCode
 from domain.operations import Operation
 from domain.routes import RouteStatus
@@ -39,6 +39,8 @@ COMMANDS: Final[dict[str, c.AnyCommand]] = {
     "set-policy-min-above-max": c.SetScalingPolicy(
         deployment_id=h.DEPLOYMENT, policy=ScalingPolicy(min_replicas=3, max_replicas=1)
     ),
+    "pause-scaling": c.PauseScaling(deployment_id=h.DEPLOYMENT, pause=Pause.SCALE_IN),
+    "pause-scaling-as-it-is": c.PauseScaling(deployment_id=h.DEPLOYMENT, pause=Pause.NONE),
     "override": c.OverrideReplicas(deployment_id=h.DEPLOYMENT, replica_count=5, until=after(60)),
     "override-until-the-past": c.OverrideReplicas(deployment_id=h.DEPLOYMENT, replica_count=5, until=NOW),
     "destroy": c.DestroyDeployment(deployment_id=h.DEPLOYMENT),
@@ -83,6 +85,7 @@ MEANING: Final[dict[str, tuple[type[e.DeploymentEvent], ...] | RejectionCode]] =
     "revision": (e.TargetRevisionSet,),
     "count": (e.ReplicaCountSet,),
     "policy": (e.ScalingPolicySet,),
+    "pause": (e.ScalingPauseSet,),
     "held": (e.ReplicasOverridden,),
     "destroy": (e.DestructionRequested,),
     "gone": (e.DestructionRequested, e.DeploymentDestroyed),
@@ -119,6 +122,8 @@ set-count                 !unknown  count      count      count      count      
 set-same-count            !unknown  same       same       same       same       same       same       !ending     !ending       !over
 set-policy                !unknown  policy     policy     policy     policy     policy     policy     !ending     !ending       !over
 set-policy-min-above-max  !unknown  !bounds    !bounds    !bounds    !bounds    !bounds    !bounds    !ending     !ending       !over
+pause-scaling             !unknown  pause      pause      pause      pause      pause      pause      !ending     !ending       !over
+pause-scaling-as-it-is    !unknown  same       same       same       same       same       same       !ending     !ending       !over
 override                  !unknown  held       held       held       held       held       held       !ending     !ending       !over
 override-until-the-past   !unknown  !until     !until     !until     !until     !until     !until     !ending     !ending       !over
 destroy                   !unknown  gone       gone       destroy    destroy    destroy    destroy    same        same          !over

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from domain import commands as c
 from domain.autoscaling.decision import DecisionReason, ScalingDecision
-from domain.autoscaling.rules import ScalingPolicy
+from domain.autoscaling.rules import Pause, ScalingPolicy
 from domain.routes import RouteStatus
 from tests.domain.histories import BUSY, CREATE, DEPLOYMENT, OTHER_REVISION, REVISION, URL, evaluation_of
 from tests.domain.scenario import NOW, after
@@ -37,6 +37,7 @@ EXTERNAL: st.SearchStrategy[c.AnyCommand] = st.one_of(
     st.builds(c.SetTargetRevision, deployment_id=_MINE, revision=st.sampled_from([REVISION, OTHER_REVISION])),
     st.builds(c.SetReplicaCount, deployment_id=_MINE, replica_count=_COUNTS),
     st.builds(c.SetScalingPolicy, deployment_id=_MINE, policy=_POLICIES),
+    st.builds(c.PauseScaling, deployment_id=_MINE, pause=st.sampled_from(Pause)),
     st.builds(
         c.OverrideReplicas,
         deployment_id=_MINE,

@@ -38,6 +38,7 @@ NAMES = [
     "deployment.routes-terminating.v1",
     "deployment.scaled-out.v1",
     "deployment.scaling-failed.v1",
+    "deployment.scaling-pause-set.v1",
     "deployment.scaling-policy-set.v1",
     "deployment.target-revision-set.v1",
     "intake.records-rejected.v1",

@@ -1,6 +1,8 @@
 from sqlalchemy import Engine
 
 from domain.autoscaling.decision import DecisionReason, RuleEvaluation, ScalingDecision
+from domain.autoscaling.outcome import Measure, RuleOutcome, Verdict
+from domain.autoscaling.reasoning import Able, Active, Limited, Reasoning
 from domain.autoscaling.rules import Comparator, MetricSource
 from domain.events import DesiredReplicasCalculated
 from projections.autoscaling_decisions import AutoscalingDecisionRow, find_decisions
@@ -48,6 +50,35 @@ async def test_a_decision_without_a_rule_shows_none(engine: Engine) -> None:
     row = newest(engine)
     assert (row.previous, row.desired, row.reason) == (2, 5, DecisionReason.BOUNDS)
     assert (row.rule, row.metric, row.threshold, row.watermark, row.proposed) == (None,) * 5
+    assert (row.winner, row.able, row.active, row.limited, row.reasoning) == (None,) * 5
+    assert row.explanation == "2 → 5: the number was outside the bounds"
+
+
+async def test_a_decision_that_went_through_the_rules_shows_the_whole_chain(engine: Engine) -> None:
+    outcome = RuleOutcome(
+        rule="latency",
+        kind="target-tracking",
+        verdict=Verdict.RECOMMENDS,
+        recommended=4,
+        measure=Measure.TOTAL,
+        value=412.0,
+        target=300.0,
+        ratio=412 / 300,
+        unit="ms",
+        missing_routes=(SEARCH,),
+    )
+    reasoning = Reasoning(
+        rules=(outcome,), winner="latency", combined=4, limited_to=3, least=1, most=3, limited=Limited.TOO_MANY
+    )
+    decision = ScalingDecision(previous=2, desired=3, reason=DecisionReason.RULE, reasoning=reasoning)
+    await fold(engine, created(), DesiredReplicasCalculated(at=after(1), decision=decision))
+
+    row = newest(engine)
+    assert row.explanation == "2 → 3: rule latency: total 412 ms / target 300 ms = 1.37 → 4; at most 3 → 3"
+    assert (row.winner, row.able, row.active, row.limited) == ("latency", Able.READY, Active.VALID, Limited.TOO_MANY)
+    assert row.reasoning == reasoning
+    with engine.connect() as connection:
+        assert find_decisions(connection, rule="latency") == [row]
 
 
 async def test_decisions_are_found_by_deployment_rule_and_time_newest_first(engine: Engine) -> None:

@@ -73,5 +73,5 @@ async def test_only_so_many_differences_are_collected(engine: Engine, history: H
 async def test_a_view_that_is_not_there_cannot_be_verified(engine: Engine) -> None:
     await ProjectionRunner(engine, VIEWS[:1], MemoryLog()).catch_up()
 
-    with pytest.raises(ViewNotBuilt, match="autoscaling_decisions is not there in version 1"):
+    with pytest.raises(ViewNotBuilt, match="autoscaling_decisions is not there in version 2"):
         await verify(MemoryLog(), VIEWS, engine=engine, scratch=open_database("sqlite://"))

@@ -16,10 +16,10 @@ from tests.projection_support import CHAT, SEARCH, MemoryLog, all_rows, created
 
 #: What each view was when its version began: its tables, and the rows that one event of each type comes to.
 FINGERPRINTS = {
-    ("deployments", 1): "3725d208e9c458fb",
-    ("autoscaling_decisions", 1): "987af9f23467313f",
-    ("operation_failures", 1): "acfdf2b41b70be10",
-    ("rejected_records", 1): "33a4159275dfb28d",
+    ("deployments", 2): "d059bd13d4ea765e",
+    ("autoscaling_decisions", 2): "5c042ac7ed11a5ce",
+    ("operation_failures", 1): "e73e07cc6c80a164",
+    ("rejected_records", 1): "1fb37badf491cd3b",
 }
 
 

@@ -64,6 +64,7 @@ def check_deployment(row: DeploymentRow, state: Deployment) -> None:
     assert row.destruction_failure == failures.get(Operation.DESTROY)
     assert (row.start_failures, row.scale_out_not_before) == (state.start_failures, state.scale_out_not_before)
     assert row.scaling_policy == state.scaling_policy
+    assert row.scaling_pause == state.scaling_pause
     assert (row.override and row.override.replica_count) == (state.override and state.override.replica_count)
     assert (row.override and row.override.until) == (state.override and state.override.until)
     assert (row.created_at, row.last_scaled_at) == (state.created_at, state.last_scaled_at)

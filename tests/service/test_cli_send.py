@@ -15,7 +15,7 @@ from adapters.kafka.envelope import parse_record
 from adapters.kafka.partitioner import partition_of
 from adapters.kafka.topics import Topics
 from domain import commands as c
-from domain.autoscaling.rules import ScalingPolicy
+from domain.autoscaling.rules import Pause, ScalingPolicy
 from domain.revision import HealthCheck
 from handlers.records import CommandRecord, PartitionId, ReceivedRecord
 from tests.chronicle import BEGINNING, Chronicle
@@ -117,6 +117,10 @@ async def test_create_prints_nothing_but_the_new_id(run: Run, kafka: KafkaConnec
     ("arguments", "expected"),
     [
         (("set-replica-count", "chat", "3"), c.SetReplicaCount(deployment_id=CHAT, replica_count=3)),
+        (
+            ("pause-scaling", "chat", "scale-in"),
+            c.PauseScaling(deployment_id=CHAT, pause=Pause.SCALE_IN),
+        ),
         (("override-replicas", "chat", "5"), c.OverrideReplicas(deployment_id=CHAT, replica_count=5)),
         (
             ("override-replicas", "chat", "5", "--until", "2026-03-01T12:00Z"),

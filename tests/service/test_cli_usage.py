@@ -24,6 +24,7 @@ COMMANDS = [
     ("describe",),
     ("describe", "deployment"),
     ("history",),
+    ("explain",),
     ("replay",),
     ("rejected",),
     ("init",),
@@ -33,6 +34,7 @@ COMMANDS = [
     ("send", "set-target-revision"),
     ("send", "set-replica-count"),
     ("send", "set-scaling-policy"),
+    ("send", "pause-scaling"),
     ("send", "override-replicas"),
     ("send", "destroy"),
 ]
@@ -63,8 +65,8 @@ def test_the_commands_are_listed_in_the_order_of_their_use(run: Run) -> None:
     listed = [line.split()[1] for line in run("--help").stdout.splitlines() if line.startswith("│ ") and line[2] != "-"]
     names = [name for name in listed if name.replace("-", "").isalpha()]
 
-    assert names[-10:] == [
-        *("demo", "worker", "send", "get", "describe", "history", "replay", "rejected"),
+    assert names[-11:] == [
+        *("demo", "worker", "send", "get", "describe", "history", "explain", "replay", "rejected"),
         *("init", "copy-log"),
     ]
 
@@ -90,10 +92,14 @@ def test_the_version_is_one_line(run: Run) -> None:
         ("history", "chat", "--limit", "many"),
         ("describe", "deployment"),
         ("replay",),
+        ("explain",),
+        ("explain", "chat", "--at", "soon"),
+        ("explain", "chat", "--limit", "-1"),
         ("replay", "--until", "soon"),
         ("send", "set-replica-count", str(SEARCH), "-1"),
         ("send", "set-target-revision", str(SEARCH), "--image", "only"),
         ("send", "override-replicas", str(SEARCH), "1", "--until", "later"),
+        ("send", "pause-scaling", str(SEARCH), "scale-sideways"),
     ],
     ids=" ".join,
 )
@@ -106,7 +112,13 @@ def test_wrong_usage_is_exit_code_2_and_said_on_the_standard_error(run: Run, arg
 
 @pytest.mark.parametrize(
     "arguments",
-    [("get", "deployments"), ("describe", "deployment", "chat"), ("history", "chat"), ("rejected",)],
+    [
+        ("get", "deployments"),
+        ("describe", "deployment", "chat"),
+        ("history", "chat"),
+        ("explain", "chat"),
+        ("rejected",),
+    ],
     ids=" ".join,
 )
 def test_where_there_are_no_views_yet_the_way_to_get_them_is_told(run: Run, arguments: tuple[str, ...]) -> None:
@@ -167,6 +179,7 @@ def test_reading_changes_nothing_in_views_and_log(chronicle: Chronicle, run: Run
         ("get", "deployments"),
         ("describe", "deployment", "search"),
         ("history", "search"),
+        ("explain", "search"),
         ("replay", "--until", "1"),
     ):
         assert run(*arguments).exit_code == 0

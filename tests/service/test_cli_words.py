@@ -7,7 +7,7 @@ import pytest
 
 from domain import events as e
 from domain.autoscaling.decision import DecisionReason, RuleEvaluation, ScalingDecision
-from domain.autoscaling.rules import ScalingPolicy
+from domain.autoscaling.rules import Pause, ScalingPolicy
 from domain.failures import FailureKind
 from domain.recorded import AnyEvent, OperationCause, RecordCause
 from domain.registry import EVENT_TYPES
@@ -67,6 +67,16 @@ SENTENCES: list[tuple[AnyEvent, str]] = [
         e.ScalingPolicySet(at=BEGINNING, policy=POLICY),
         "scaling policy set: 2 rules (busy, idle), 1 to 3 replicas",
     ),
+    (
+        e.ScalingPauseSet(at=BEGINNING, pause=Pause.SCALE_IN),
+        "scaling in paused: the rules may add but not remove",
+    ),
+    (
+        e.ScalingPauseSet(at=BEGINNING, pause=Pause.SCALE_OUT),
+        "scaling out paused: the rules may remove but not add",
+    ),
+    (e.ScalingPauseSet(at=BEGINNING, pause=Pause.ALL), "scaling paused: the rules may neither add nor remove"),
+    (e.ScalingPauseSet(at=BEGINNING, pause=Pause.NONE), "scaling not paused: the rules may add and remove"),
     (
         e.ReplicasOverridden(at=BEGINNING, replica_count=1, until=SOON),
         "held at 1 replica until 2026-03-01 12:00:30, rules suspended",

@@ -1,0 +1,16 @@
+"""Pausing what the scaling rules do, apart from the policy: a new policy leaves the pause as it is."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from domain import commands as c
+from domain import events as e
+from domain.deployment import Deployment
+
+
+def set_pause(state: Deployment, command: c.PauseScaling, now: datetime) -> Sequence[e.DeploymentEvent]:
+    """Take over the pause, unless it is this one already."""
+    if state.scaling_pause is command.pause:
+        reason = f"the pause of scaling is {command.pause.value} already"
+        return [e.CommandHadNoEffect(at=now, command="pause-scaling", reason=reason)]
+    return [e.ScalingPauseSet(at=now, pause=command.pause)]
