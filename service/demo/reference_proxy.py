@@ -35,8 +35,9 @@ class ReferenceProxy:
 
     Args:
         token: What callers have to send.
-        host: Where to listen, and the host in endpoint URLs.
+        host: Where to listen.
         port: Where to listen; 0 takes a free port at the first start.
+        advertised_host: The host in endpoint URLs; ``None`` for ``host``.
         state_file: Where circuits are kept beyond this process; ``None`` for nowhere.
         ports: The ports that circuits are given.
     """
@@ -47,14 +48,16 @@ class ReferenceProxy:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        advertised_host: str | None = None,
         state_file: Path | None = None,
         ports: range = DEFAULT_PORTS,
     ) -> None:
         self._host = host
         self._port = port
+        self._advertised_host = advertised_host or host
         self._app = ReferenceProxyApp(
             token if isinstance(token, SecretStr) else SecretStr(token),
-            CircuitTable(host=host, ports=ports, state_file=state_file),
+            CircuitTable(host=self._advertised_host, ports=ports, state_file=state_file),
             self._reset_connection,
         )
         self._server: AbruptServer | None = None
@@ -72,7 +75,7 @@ class ReferenceProxy:
     @property
     def address(self) -> str:
         """The URL to call."""
-        return f"http://{self._host}:{self._port}"
+        return f"http://{self._advertised_host}:{self._port}"
 
     @property
     def circuits(self) -> CircuitTable:
@@ -138,7 +141,10 @@ async def _serve_until_signalled(proxy: ReferenceProxy) -> None:
 def main(
     *,
     port: Annotated[int, typer.Option(help="Where to listen; 0 takes a free port.")] = 0,
-    host: Annotated[str, typer.Option(help="Where to listen, and the host in endpoint URLs.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    advertised_host: Annotated[
+        str | None, typer.Option(help="The host in endpoint URLs, where it is not --host.", show_default=False)
+    ] = None,
     token_file: Annotated[Path | None, typer.Option(help="A file that holds the token.")] = None,
     token: Annotated[
         str | None, typer.Option(envvar="REFERENCE_PROXY_TOKEN", help="The token; better given by file or environment.")
@@ -149,7 +155,8 @@ def main(
     secret = token_file.read_text().strip() if token_file is not None else token
     if not secret:
         raise typer.BadParameter("give --token-file, or set REFERENCE_PROXY_TOKEN")
-    asyncio.run(_serve_until_signalled(ReferenceProxy(secret, host=host, port=port, state_file=state)))
+    proxy = ReferenceProxy(secret, host=host, port=port, advertised_host=advertised_host, state_file=state)
+    asyncio.run(_serve_until_signalled(proxy))
 
 
 if __name__ == "__main__":
