@@ -144,6 +144,10 @@ class Decider:
         missing = [key for key in ids if key not in known]
         return known | dict(await self._log.deployments(missing)) if missing else known
 
+    def in_memory(self, deployment_id: UUID) -> Deployment | None:
+        """The deployment as last committed, if it need not be loaded."""
+        return self._memory.deployment(deployment_id)
+
     def owner_of_route(self, route_id: UUID) -> UUID | None:
         """The deployment in memory that holds this route, found by looking through all of them."""
         return next((d.id for d in self._memory if route_id in d.routes), None)

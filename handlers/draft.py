@@ -1,7 +1,7 @@
 """A batch in the making: decides items in order and collects all that is to become true with them."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -111,9 +111,7 @@ class Draft:
                 self.evaluations.append(item.evaluation)
                 return Decided(None)
             case SamplesItem():
-                if (state := self.states.get(item.report.deployment_id)) is not None:
-                    self.samples.append(item.report)
-                return Decided(state)
+                return self._own_samples(item.report)
 
     def _command(self, item: CommandItem) -> Decided:
         decided = self._decide(item.command, item.cause)
@@ -141,6 +139,16 @@ class Draft:
             )
         else:
             self._refuse(record, parsed.sender, rejection)
+        return Decided(state)
+
+    def _own_samples(self, report: SampleReport) -> Decided:
+        """Keep what is of the deployment itself or of a route that it has, and is not from the future."""
+        state = self.states.get(report.deployment_id)
+        if state is not None:
+            latest = self.now + timedelta(seconds=self.context.limits.sample_skew)
+            kept = [s for s in report.samples if s.at <= latest and (s.route_id is None or s.route_id in state.routes)]
+            if kept:
+                self.samples.append(replace(report, samples=kept))
         return Decided(state)
 
     def _sample_problem(self, state: Deployment | None, parsed: SamplesRecord) -> CommandRejected | None:

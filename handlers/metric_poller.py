@@ -58,7 +58,7 @@ class MetricPoller:
         queries: Answers them.
         wanted: Tells what is to be asked now, and for whom.
         submit: Takes the samples of one answer, in reports of one deployment each.
-        routes_of: The routes of a deployment whose measurements are worth handing on; without it, all.
+        routes_of: The routes of a deployment whose measurements are worth handing on; without it, or ``None``, all.
 
     Attributes:
         answered: How many answers were handed on (count).
@@ -71,7 +71,7 @@ class MetricPoller:
         wanted: Callable[[], Wanted],
         submit: Callable[[Sequence[MetricsReport]], Awaitable[None]],
         *,
-        routes_of: Callable[[UUID], Container[UUID]] | None = None,
+        routes_of: Callable[[UUID], Container[UUID] | None] | None = None,
         limits: MetricPollerLimits = MetricPollerLimits(),
     ) -> None:
         self._source = queries

@@ -98,8 +98,9 @@ class Reconciler:
                 self._schedule(state)
             if self._ownership.owns(state.id):
                 self._evaluations.has_changed(state)
-            if state.lifecycle is Lifecycle.DESTROYED:
+            if not scales(state):
                 self._scaling.forget(state.id)
+            if state.lifecycle is Lifecycle.DESTROYED:
                 self._evaluations.forget(state.id)
                 self._stuck.pop(state.id, None)
         for report in commit.samples:

@@ -73,6 +73,7 @@ class ScalingMemory:
         self._known: dict[UUID, _Remembered] = {}
         self._arrived: dict[UUID, list[MetricSample]] = {}
         self._unchanged: list[Unchanged] = []
+        self._queries: dict[UUID, Mapping[str, str]] = {}
         self._generation = 0
 
     def add(self, report: SampleReport) -> bool:
@@ -132,6 +133,10 @@ class ScalingMemory:
         self._known.pop(deployment.id, None)
         while len(self._known) >= self._limits.deployments:
             del self._known[next(iter(self._known))]
+        if policy.queries:
+            self._queries[deployment.id] = policy.queries
+        else:
+            self._queries.pop(deployment.id, None)
         history = restored(records, policy.memory_seconds)
         self._known[deployment.id] = _Remembered(policy, limits, windows, history)
 
@@ -186,13 +191,23 @@ class ScalingMemory:
         taken, self._unchanged = self._unchanged, []
         return taken
 
+    def queries(self) -> Mapping[str, Sequence[tuple[UUID, str]]]:
+        """The rules' own queries, each with the deployments that ask it and what they call its answer."""
+        asked: dict[str, list[tuple[UUID, str]]] = {}
+        for deployment_id, queries in self._queries.items():
+            for metric, query in queries.items():
+                asked.setdefault(query, []).append((deployment_id, metric))
+        return asked
+
     def forget(self, deployment_id: UUID) -> None:
-        """Drop what is known of a deployment that is gone."""
+        """Drop what is known of a deployment whose rules are not evaluated any more."""
         self._known.pop(deployment_id, None)
+        self._queries.pop(deployment_id, None)
 
     def clear(self) -> None:
         """Forget everything: somebody else may have evaluated meanwhile."""
         self._known.clear()
+        self._queries.clear()
         self._generation += 1
 
 

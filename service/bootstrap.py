@@ -39,6 +39,7 @@ class ControlPlane:
     intake: Intake
     repository: EventSourcedDeploymentRepository
     executor: DeploymentExecutor
+    scaling: ScalingMemory
     reconciliation: Reconciliation
     reconciler: Reconciler
     proxy_calls: ProxyCalls
@@ -95,6 +96,7 @@ def assemble(
         intake=Intake(event_log, decider, ownership, _parser(settings.kafka), batch_size=batch_size),
         repository=repository,
         executor=executor,
+        scaling=scaling,
         reconciliation=reconciliation,
         reconciler=reconciler,
         proxy_calls=proxy_calls,

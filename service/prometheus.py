@@ -1,12 +1,14 @@
 """From the settings to what asks Prometheus."""
 
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from uuid import UUID
 
 from adapters.prometheus import PrometheusLimits, PrometheusQueries
 from domain.autoscaling.samples import MetricsReport
-from handlers.metric_poller import MetricPoller, Wanted
+from handlers.metric_poller import MetricPoller
 from handlers.metric_queries import MetricQueries
+from handlers.ports import SampleReport
+from service.bootstrap import ControlPlane, utc_now
 from service.settings import PrometheusSettings, SettingsInvalid
 
 
@@ -29,13 +31,18 @@ def open_prometheus(settings: PrometheusSettings) -> PrometheusQueries | None:
         raise SettingsInvalid(f"ROUTEKEEPER_PROMETHEUS__CA_FILE: {settings.ca_file}: {reason}") from None
 
 
-def metric_poller(
-    settings: PrometheusSettings,
-    queries: MetricQueries,
-    wanted: Callable[[], Wanted],
-    submit: Callable[[Sequence[MetricsReport]], Awaitable[None]],
-    *,
-    routes_of: Callable[[UUID], Container[UUID]] | None = None,
-) -> MetricPoller:
-    """Make the poller that asks ``queries`` for what is ``wanted``."""
-    return MetricPoller(queries, wanted, submit, routes_of=routes_of, limits=settings.polling)
+def metric_poller(settings: PrometheusSettings, queries: MetricQueries, plane: ControlPlane) -> MetricPoller:
+    """Make the poller that asks what the rules of ``plane`` want, and has the answers committed as samples."""
+
+    async def submit(reports: Sequence[MetricsReport]) -> None:
+        now = utc_now()
+        await plane.decider.take_samples(
+            SampleReport(deployment_id=report.deployment_id, received_at=now, samples=report.samples)
+            for report in reports
+        )
+
+    def routes_of(deployment_id: UUID) -> Container[UUID] | None:
+        known = plane.decider.in_memory(deployment_id)
+        return None if known is None else known.routes
+
+    return MetricPoller(queries, plane.scaling.queries, submit, routes_of=routes_of, limits=settings.polling)

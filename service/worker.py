@@ -20,6 +20,7 @@ from domain.errors import RoutekeeperError
 from handlers.backoff import Backoff
 from handlers.commit import Commit
 from handlers.deployment_repository import ScalingGroupProxyTarget
+from handlers.metric_poller import MetricPoller
 from handlers.ports import EventLog, LogUnavailable
 from projections.catalogue import VIEWS
 from projections.runner import ProjectionRunner
@@ -27,6 +28,7 @@ from service.bootstrap import ControlPlane, assemble, utc_now
 from service.embedded import find_embedded
 from service.kafka_access import KafkaAccess, kafka_or_embedded
 from service.logs import configure_logs
+from service.prometheus import metric_poller, open_prometheus
 from service.proxy_targets import load_proxy_targets
 from service.retention import keep_pruning
 from service.settings import Settings
@@ -53,6 +55,7 @@ class Worker:
     runner: ProjectionRunner
     stores: Stores
     event_log: EventLog
+    poller: MetricPoller | None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then read no more, finish what is under way, and let the followers catch up.
@@ -78,6 +81,7 @@ class Worker:
             published = group.create_task(self._follow("publisher", self.publisher.run, followers_stop, publisher_wake))
             pruning = group.create_task(self._follow("retention", self._prune, stop, followers_stop))
             listening = group.create_task(self.stores.hear_of_appends(wake), name="listening")
+            polling = group.create_task(self._poll_metrics(), name="metric poller")
             await self.consumer.run(stop)
             grace = self.settings.stop_grace_seconds
             await self.plane.reconciler.drain(grace)
@@ -85,8 +89,12 @@ class Worker:
             await asyncio.wait([reconciler])
             followers_stop.set()
             _, late = await asyncio.wait([views, published], timeout=grace)
-            for task in (decider, listening, pruning, *late):
+            for task in (decider, listening, pruning, polling, *late):
                 task.cancel()
+
+    async def _poll_metrics(self) -> None:
+        if self.poller is not None:
+            await self.poller.run()
 
     async def _prune(self, stop: asyncio.Event, _wake: asyncio.Event) -> None:
         await keep_pruning(self.event_log, self.settings.retention, utc_now, stop)
@@ -125,10 +133,14 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
             proxy_targets=proxy_targets_of(settings),
             partitions=partitions,
         )
+        queries = open_prometheus(settings.prometheus)
+        if queries is not None:
+            stack.push_async_callback(queries.close)
         yield Worker(
             settings=settings,
             stores=stores,
             plane=plane,
+            poller=None if queries is None else metric_poller(settings.prometheus, queries, plane),
             event_log=event_log,
             consumer=RecordConsumer(plane.intake, kafka.connection, topics, epoch=kafka.epoch, settings=kafka.consumer),
             publisher=EventPublisher(

@@ -152,8 +152,8 @@ class EventSourcedDeploymentRepository:
     ) -> int | None:
         now, history = self._clock(), self._scaling.history(deployment.id)
         policy = deployment.scaling_policy
-        if rules is not policy.rules:
-            policy = policy.model_copy(update={"rules": tuple(rules)})
+        if rules is not policy.rules or policy.pause is not deployment.effective_pause:
+            policy = policy.model_copy(update={"rules": tuple(rules), "pause": deployment.effective_pause})
         spec = deployment.replica_spec
         wakes = any(isinstance(rule, ScaleToZeroRule) for rule in rules)
         given = ScalingInput(
