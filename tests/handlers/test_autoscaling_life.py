@@ -10,12 +10,15 @@ from domain import events as e
 from domain.autoscaling.decision import DecisionReason
 from domain.autoscaling.metric import MetricSource
 from domain.autoscaling.reasoning import Able
+from domain.autoscaling.record import EvaluationRecord
 from domain.autoscaling.rules import ScalingPolicy
+from domain.autoscaling.samples import MetricSample
 from domain.autoscaling.scale_to_zero import ScaleToZeroRule
 from domain.autoscaling.schedule import ScheduleRule
 from domain.autoscaling.target_tracking import TargetTrackingRule, TargetType
 from domain.operations import Operation
 from domain.routes import RouteStatus
+from handlers.ports import DeploymentEvaluation, LogBatch, SampleReport
 from tests.executor_world import World, is_ready, world_of
 from tests.set_clock import SetClock
 
@@ -240,3 +243,26 @@ async def test_an_override_that_ends_gives_back_to_the_rules_without_a_sample(tm
         await world.live(2)
 
         assert await target(world, d1) == 10
+
+
+async def test_what_another_owner_saw_meanwhile_counts_when_a_partition_comes_back(tmp_path: Path) -> None:
+    async with world_of(tmp_path, reconciler=True) as world:
+        d1 = await running(world, TRACKED)
+        await world.sample(d1, 40)
+        await healthy(world, d1)
+        world.lose(0)
+        await world.live(600)
+        sample = MetricSample(source=MetricSource.INFERENCE_FRAMEWORK, metric="queue", value=40, at=world.clock.now)
+        seen = SampleReport(deployment_id=d1, received_at=world.clock.now, samples=(sample,))
+        said = EvaluationRecord(world.clock.now, 99, world.clock.now, 4, 4, 4, None)
+        await world.log.append(LogBatch(samples=(seen,), evaluations=(DeploymentEvaluation(d1, said),)))
+        await world.live(5)
+
+        world.gain(0)
+        await world.live(15)
+        await world.sample(d1, 10)
+        await world.live(15)
+
+        assert await target(world, d1) == 4
+        last = (await decisions(world, d1))[-1].decision
+        assert last.reason is DecisionReason.STABILIZED
