@@ -95,6 +95,13 @@ class EndpointRegistered(Event):
     url: str
 
 
+class EndpointDoubted(Event):
+    """Nobody knows what the proxy holds: the log was restored; earlier calls may take effect until ``settles_at``."""
+
+    name: ClassVar[str] = "deployment.endpoint-doubted.v1"
+    settles_at: Moment
+
+
 class OperationFailed(Event):
     """What the events about failures share: the ``attempts`` in a row, and when the next one is."""
 
@@ -242,6 +249,7 @@ DeploymentEvent = (
     | ReplicaOverrideExpired
     | EndpointRegistrationStarted
     | EndpointRegistered
+    | EndpointDoubted
     | EndpointRegistrationFailed
     | DesiredReplicasCalculated
     | DesiredReplicasCalculationFailed

@@ -25,8 +25,7 @@ from adapters.event_store.sqlite import SQLiteLogRecorder
 from domain.chunks import chunks
 from domain.deployment import Deployment
 from domain.evolve import replay
-from domain.recorded import LoggedEvent
-from domain.rejections import RecordsRejected
+from domain.recorded import LoggedEvent, SystemEvent
 from handlers.ports import DueWork, LogBatch, LogUnavailable, Position
 from handlers.records import PartitionId
 
@@ -71,7 +70,7 @@ class RecorderEventLog:
         for some in chunks(ids, _STREAMS_AT_ONCE):
             for stream_id, stored in groupby(self._recorder.select_many(some), lambda event: event.originator_id):
                 recorded = map(self._mapper.to_recorded, stored)
-                state = replay(r.event for r in recorded if not isinstance(r.event, RecordsRejected))
+                state = replay(r.event for r in recorded if not isinstance(r.event, SystemEvent))
                 if state is not None:
                     found[UUID(str(stream_id))] = state
         return found
