@@ -256,7 +256,7 @@ def _beginning(condition: Condition) -> str:
 
 DEPLOYMENTS_VIEW = View(
     name="deployments",
-    version=1,
+    version=2,
     tables=(DEPLOYMENTS, ROUTES, REPLICAS),
     handles=frozenset({e.DeploymentCreated, *_CHANGES}),
     fold=_fold,

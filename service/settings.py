@@ -22,6 +22,7 @@ from adapters.postgres.sessions import SessionLimits
 from domain.errors import RoutekeeperError
 from domain.limits import DecisionLimits
 from handlers.decider import DeciderLimits
+from handlers.pausing import PauseLimits
 from handlers.proxy_calls import ProxyCallLimits
 from handlers.reconciler import ReconcilerLimits
 from handlers.reconciliation import RetryPolicy
@@ -122,6 +123,7 @@ class Settings(BaseSettings):
     decider: DeciderLimits = Field(default_factory=DeciderLimits)
     reconciler: ReconcilerLimits = Field(default_factory=ReconcilerLimits)
     retry: RetryPolicy = Field(default_factory=RetryPolicy)
+    pauses: PauseLimits = Field(default_factory=PauseLimits)
     samples: SampleStoreLimits = Field(default_factory=SampleStoreLimits)
     projections: ProjectionSettings = Field(default_factory=ProjectionSettings)
     publisher: PublisherSettings = Field(default_factory=PublisherSettings)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from adapters.app_proxy import HttpxClientPool
 from adapters.kafka.consumer import RecordConsumer
+from adapters.kafka.continuity import check_continuity
 from adapters.kafka.producer import DeadLetterProducer
 from adapters.kafka.publisher import EventPublisher
 from adapters.kafka.stoppable import unless_stopped
@@ -21,6 +22,7 @@ from handlers.backoff import Backoff
 from handlers.decider import Commit
 from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.ports import LogUnavailable
+from handlers.standing_facts import read_standing_facts
 from projections.catalogue import VIEWS
 from projections.runner import ProjectionRunner
 from service.bootstrap import ControlPlane, assemble
@@ -57,11 +59,12 @@ class Worker:
 
         Raises what ends a worker: an input that cannot be read on, an event that is not understood.
         """
-        views_wake, publisher_wake = asyncio.Event(), asyncio.Event()
+        views_wake, publisher_wake, pauses_wake = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
         def wake() -> None:
             views_wake.set()
             publisher_wake.set()
+            pauses_wake.set()
 
         def note_commit(commit: Commit) -> None:
             if commit.position:
@@ -72,6 +75,7 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             decider = group.create_task(self.plane.decider.run(), name="decider")
             reconciler = group.create_task(self.plane.reconciler.run(), name="reconciler")
+            pauses = group.create_task(self.plane.pauses.run(pauses_wake), name="pauses")
             views = group.create_task(self._follow("views", self.runner.run, followers_stop, views_wake))
             published = group.create_task(self._follow("publisher", self.publisher.run, followers_stop, publisher_wake))
             listening = group.create_task(self.stores.hear_of_appends(wake), name="listening")
@@ -82,7 +86,7 @@ class Worker:
             await asyncio.wait([reconciler])
             followers_stop.set()
             _, late = await asyncio.wait([views, published], timeout=grace)
-            for task in (decider, listening, *late):
+            for task in (decider, pauses, listening, *late):
                 task.cancel()
 
     async def _follow(self, name: str, run: _Follower, stop: asyncio.Event, wake: asyncio.Event) -> None:
@@ -105,6 +109,8 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
         stores = stores_of(settings)
         event_log = stores.open_log()
         stack.callback(event_log.close)
+        standing = await read_standing_facts(event_log)
+        await check_continuity(kafka.connection, topics, event_log, standing.incarnation_number)
         engine = stores.open_views()
         stack.callback(engine.dispose)
         client_pool = HttpxClientPool(settings.proxy.connections, ca_file=settings.proxy.ca_file)
@@ -118,6 +124,7 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
             client_pool=client_pool,
             proxy_targets=proxy_targets_of(settings),
             partitions=partitions,
+            standing=standing,
         )
         yield Worker(
             settings=settings,
@@ -129,6 +136,7 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
                 topics,
                 event_log,
                 epoch=kafka.epoch,
+                incarnation=standing.incarnation_number,
                 batch_size=settings.publisher.batch_size,
                 poll_seconds=settings.publisher.poll_seconds,
             ),
