@@ -130,7 +130,14 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
             settings=settings,
             stores=stores,
             plane=plane,
-            consumer=RecordConsumer(plane.intake, kafka.connection, topics, epoch=kafka.epoch, settings=kafka.consumer),
+            consumer=RecordConsumer(
+                plane.intake,
+                kafka.connection,
+                topics,
+                epoch=kafka.epoch,
+                settings=kafka.consumer,
+                resized=plane.intake.resized,
+            ),
             publisher=EventPublisher(
                 kafka.connection,
                 topics,

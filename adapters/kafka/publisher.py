@@ -46,10 +46,11 @@ _DEFAULT_BACKOFF = Backoff(base=0.2, cap=10.0)
 class EventPublisher:
     """Publishes at least once, and in order per deployment; the position moves when all replicas have a batch.
 
-    ``incarnation`` (from 1) is that of the log. After a crash some of it is published again; position and version in the headers tell consumers what they have
-    seen. Topics that were made anew (another ``epoch``) get the whole log again. A batch is at most ``batch_size``
-    events, delivered within ``batch_seconds``; ``poll_seconds`` is how often to look for events that nobody woke the
-    publisher for. Only one at a time may run: of two, the slower one would leave older values on a compacted topic.
+    ``incarnation`` (from 1) is that of the log. After a crash some of it is published again; incarnation, position and
+    version in the headers tell consumers what they have seen. Topics that were made anew (another ``epoch``) get the
+    whole log again. A batch is at most ``batch_size`` events, delivered within ``batch_seconds``; ``poll_seconds`` is
+    how often to look for events that nobody woke the publisher for. Only one at a time may run: of two, the slower one
+    would leave older values on a compacted topic.
     """
 
     def __init__(

@@ -16,10 +16,11 @@ from tests.projection_support import CHAT, SEARCH, MemoryLog, all_rows, created
 
 #: What each view was when its version began: its tables, and the rows that one event of each type comes to.
 FINGERPRINTS = {
-    ("deployments", 1): "3725d208e9c458fb",
-    ("autoscaling_decisions", 1): "987af9f23467313f",
-    ("operation_failures", 1): "acfdf2b41b70be10",
-    ("rejected_records", 1): "33a4159275dfb28d",
+    ("deployments", 2): "ab640d32f5a6524c",
+    ("autoscaling_decisions", 1): "3c1300c2531ec3c3",
+    ("operation_failures", 1): "95d97d422ca99988",
+    ("rejected_records", 1): "9e38828f4367649e",
+    ("control", 1): "40c34d7d1bbe609a",
 }
 
 
