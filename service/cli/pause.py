@@ -122,7 +122,7 @@ async def _await_effect(command: PauseCommand, settings: Settings, seconds: floa
     with reading_log(settings) as log:
         try:
             async with asyncio.timeout(seconds):
-                while not _is_done(command, await stored_pauses(log)):
+                while not _is_done(command, await stored_pauses(log)):  # noqa: ASYNC110 - another process tells nobody
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             name = type(command).__name__
