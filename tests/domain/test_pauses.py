@@ -67,9 +67,7 @@ def test_a_pause_is_over_the_deployments_of_its_scope_until_it_is_lifted(scope: 
     resumed = after(PauseEffects(scope=scope), ResumeEffects(scope=scope, reason="done"))
     assert resumed.over(STATE) == []
     assert resumed.version == 2
-    assert decide(paused, ResumeEffects(scope=scope)) == [
-        EffectsResumed(at=NOW, scope=scope, reason="", actor="alice")
-    ]
+    assert decide(paused, ResumeEffects(scope=scope)) == [EffectsResumed(at=NOW, scope=scope, reason="", actor="alice")]
 
 
 @pytest.mark.parametrize(
