@@ -1,117 +1,41 @@
 """The restore drill: an older database comes back under topics and proxies that have moved on."""
 
-import asyncio
-import os
 import shutil
 import sqlite3
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
-from secrets import token_urlsafe
-from uuid import UUID, uuid4
+from uuid import uuid4
 
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
+from sqlalchemy import make_url
 
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.topics import ensure_topics
 from domain import commands as c
-from domain.deployment import Lifecycle
-from domain.revision import Revision
-from projections.deployments import DeploymentRow
 from service.demo.audience import Audience
-from service.demo.client import DemoClient
-from service.demo.reference_proxy import ReferenceProxy
-from service.demo.reference_runtime import ReferenceRuntime
-from service.embedded import EmbeddedProxy, announce_embedded
-from service.kafka_access import embedded_broker
 from service.settings import Settings
 from service.stores import stores_of
 from tests.oracle import assert_one_story
+from tests.service.site_support import Site, creation, is_gone, is_ready, site_of
 
-GROUP = "default"
 
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+@pytest.fixture(autouse=True)
+def short_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROUTEKEEPER_PROXY__CALL_TIMEOUT_SECONDS", "2")
     monkeypatch.setenv("ROUTEKEEPER_PROXY__SETTLE_SECONDS", "1")
     monkeypatch.setenv("ROUTEKEEPER_PROXY__LIMITS__SLOT_WAIT_SECONDS", "2")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data")
-
-
-class Site:
-    """Broker, proxy and replicas that outlive the database, and programs of Routekeeper as an operator runs them."""
-
-    def __init__(self, settings: Settings, proxy: ReferenceProxy, client: DemoClient) -> None:
-        self.settings = settings
-        self.proxy = proxy
-        self.client = client
-        self._environment = {**os.environ, "ROUTEKEEPER_DATA_DIR": str(settings.data_dir.absolute())}
-
-    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
-        """Start a program of Routekeeper."""
-        pipe, together = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
-        command = (sys.executable, "-m", "service", *arguments)
-        return await asyncio.create_subprocess_exec(*command, env=self._environment, stdout=pipe, stderr=together)
-
-    async def run(self, *arguments: str) -> tuple[int, str]:
-        """Run a program to its end; gives the exit code and what it said."""
-        process = await self.start(*arguments)
-        said, _ = await process.communicate()
-        return process.returncode or 0, said.decode()
-
-    @asynccontextmanager
-    async def worker(self) -> AsyncIterator[None]:
-        """A worker that is killed at the end, as in a disaster."""
-        process = await self.start("worker")
-        try:
-            yield
-        finally:
-            process.kill()
-            await process.communicate()
-
-    @property
-    def circuits(self) -> set[UUID]:
-        """The endpoints at the proxy."""
-        return {circuit.endpoint_id for circuit in self.proxy.circuits.all()}
 
 
 @pytest.fixture
 async def site(settings: Settings) -> AsyncIterator[Site]:
-    settings.data_dir.mkdir(parents=True)
-    token = token_urlsafe(16)
-    async with embedded_broker(settings) as parts, ReferenceProxy(token) as proxy:
-        served = EmbeddedProxy(address=proxy.address, token=token, groups=(GROUP,))
-        announce_embedded(settings.data_dir, parts.model_copy(update={"proxy": served}))
-        connection, topics = KafkaConnection(bootstrap_servers=parts.broker_address), settings.kafka.topics
-        await ensure_topics(connection, topics)
-        stop = asyncio.Event()
-        runtime = asyncio.create_task(ReferenceRuntime(connection, topics).run(stop))
-        async with DemoClient(connection, topics) as client:
-            yield Site(settings, proxy, client)
-        stop.set()
-        await runtime
-
-
-def creation(deployment_id: UUID) -> c.CreateDeployment:
-    return c.CreateDeployment(
-        deployment_id=deployment_id,
-        name=f"deployment-{deployment_id}",
-        resource_group=GROUP,
-        domain="test",
-        project=uuid4(),
-        owner=uuid4(),
-        target_revision=Revision(revision_id=uuid4(), image="image", model="model"),
-    )
-
-
-def is_ready(row: DeploymentRow) -> bool:
-    return row.lifecycle is Lifecycle.READY and row.healthy_replicas == row.target_replica_count
-
-
-def is_gone(row: DeploymentRow) -> bool:
-    return row.lifecycle is Lifecycle.DESTROYED
+    async with site_of(settings) as site:
+        yield site
 
 
 def back_up(log_file: Path, copy: Path) -> None:
@@ -128,15 +52,40 @@ def restore(log_file: Path, copy: Path) -> None:
 @pytest.mark.timeout(120)
 async def test_restore_drill_with_sqlite(site: Site, settings: Settings, tmp_path: Path) -> None:
     """A restored log is noticed and refused; declared a new incarnation it is safe, and nothing is doubled."""
-    stays, goes, comes, passes = ids = [uuid4() for _ in range(4)]
-    audience = Audience(settings, patience=40)
     copy = tmp_path / "backup.db"
+    await drill(site, lambda: back_up(settings.log_file, copy), lambda: restore(settings.log_file, copy))
+
+
+@pytest.mark.timeout(120)
+async def test_restore_drill_with_postgresql(
+    tmp_path: Path, postgres_url: str, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same with a database that is exchanged for its copy."""
+    monkeypatch.setenv("ROUTEKEEPER_DATABASE__URL", postgres_database)
+    name = str(make_url(postgres_database).database)
+
+    def copy_database(source: str, target: str) -> None:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(target)))
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [source])
+            connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(target), Identifier(source)))
+
+    async with site_of(Settings(data_dir=tmp_path / "data")) as site:
+        await drill(site, lambda: copy_database(name, f"{name}_copy"), lambda: copy_database(f"{name}_copy", name))
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(f"{name}_copy")))
+
+
+async def drill(site: Site, back_up: Callable[[], None], restore: Callable[[], None]) -> None:
+    stays, goes, comes, passes = ids = [uuid4() for _ in range(4)]
+    audience = Audience(site.settings, patience=40)
     async with site.worker():
         for deployment_id in (stays, goes):
             await site.client.command(creation(deployment_id))
         for deployment_id in (stays, goes):
             await audience.until(deployment_id, is_ready)
-        back_up(settings.log_file, copy)
+    back_up()
+    async with site.worker():
         # All this the copy does not know: one created, one destroyed, one created and destroyed.
         await site.client.command(creation(comes))
         await site.client.command(creation(passes))
@@ -146,7 +95,7 @@ async def test_restore_drill_with_sqlite(site: Site, settings: Settings, tmp_pat
         await audience.until(goes, is_gone)
         await site.client.command(c.DestroyDeployment(deployment_id=passes))
         await audience.until(passes, lambda row: row.lifecycle.is_ending)
-    restore(settings.log_file, copy)
+    restore()
 
     code, said = await site.run("worker")
     assert code == 1
@@ -159,7 +108,7 @@ async def test_restore_drill_with_sqlite(site: Site, settings: Settings, tmp_pat
             await audience.until(deployment_id, is_ready)
         for deployment_id in (goes, passes):
             await audience.until(deployment_id, is_gone)
-    stores = stores_of(settings)
+    stores = stores_of(site.settings)
     with closing(stores.read_log()) as log:
         views = stores.open_views()
         states = await assert_one_story(log, views, site.circuits)
