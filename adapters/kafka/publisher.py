@@ -110,7 +110,7 @@ class EventPublisher:
             raise LogWentBack(
                 f"the log was published up to position {self._reached} and now up to {position}. {ADVICE}"
             )
-        self._reached = position
+        self._reached = max(self._reached, position)
         events = await self._log.read(after=position, limit=self._batch_size)
         if not events:
             return False
@@ -120,7 +120,8 @@ class EventPublisher:
             routes = [record for event in events for record in desired_route_records(event, self._incarnation)]
             await send_in_order(producer, self._topics.desired_routes, routes)
         # If another publisher was faster, its position counts, and what both sent is recognised by its headers.
-        await self._log.move_follower(self._name, expected=position, following=events[-1].position)
+        if await self._log.move_follower(self._name, expected=position, following=events[-1].position):
+            self._reached = events[-1].position
         return True
 
     async def _recover(self, error: Exception, failures: int, stop: asyncio.Event) -> None:

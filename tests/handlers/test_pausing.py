@@ -54,7 +54,8 @@ async def test_a_pause_is_a_fact_in_the_log_with_its_sender(worker: DecidingWork
 
 async def test_of_several_in_one_batch_each_has_its_outcome_and_only_news_are_events(worker: DecidingWorker) -> None:
     pause, resume = PauseEffects(scope=Everything()), ResumeEffects(scope=Everything())
-    items = [pause_item(n, command) for n, command in enumerate((pause, pause, resume, pause))]
+    commands: list[PauseCommand] = [pause, pause, resume, pause]
+    items = [pause_item(n, command) for n, command in enumerate(commands)]
     await worker.submit(reading(None, *items))
 
     assert [logged.recorded.version for logged in await worker.log.stream(PAUSES_ID)] == [1, 2, 3]
