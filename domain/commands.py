@@ -105,6 +105,12 @@ class RecordEndpointRegistered(Command):
     url: Annotated[str, Field(min_length=1, max_length=2000)]
 
 
+class DoubtEndpoint(Command):
+    """Nobody knows what the proxy holds: the log was restored; earlier calls may take effect until ``settles_at``."""
+
+    settles_at: Moment
+
+
 class RecordEndpointUnregistered(Command):
     """The proxy confirmed a delete that was sent at ``sent_at``."""
 
@@ -179,6 +185,7 @@ ExternalCommand = (
 InternalCommand = (
     StartEndpointRegistration
     | RecordEndpointRegistered
+    | DoubtEndpoint
     | RecordEndpointUnregistered
     | RecordOperationFailure
     | ScaleOut

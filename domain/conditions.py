@@ -21,6 +21,8 @@ class ConditionType(StrEnum):
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"
     PROXY_TARGET_MISSING = "ProxyTargetMissing"
+    #: Not of the deployment's own state: added by whoever knows the pauses.
+    PAUSED = "Paused"
 
 
 class ConditionStatus(StrEnum):

@@ -60,6 +60,8 @@ def _decide(
             return destruction.endpoint_unregistered(state, command, now)
         case c.RecordOperationFailure():
             return endpoint.operation_failed(state, command, now)
+        case c.DoubtEndpoint():
+            return endpoint.doubted(state, command, now)
         case c.RecordEndpointRegistered():
             return endpoint.registered(state, command, now)
         case c.TerminateRoutes():

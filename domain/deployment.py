@@ -69,13 +69,15 @@ class Registration:
 class Endpoint:
     """What is known of the endpoint at the proxy.
 
-    ``unsettled_until`` is when the last create call without a definite answer can no longer take effect.
+    ``unsettled_until`` is when the last create call without a definite answer can no longer take effect. One that is
+    ``doubted`` is to be asserted at once.
     """
 
     url: str | None = None
     registration: Registration | None = None
     unsettled_until: datetime | None = None
     registered_at: datetime | None = None
+    doubted: bool = False
 
     @property
     def may_exist(self) -> bool:

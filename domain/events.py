@@ -102,6 +102,13 @@ class EndpointRegistered(Event):
     url: str
 
 
+class EndpointDoubted(Event):
+    """Nobody knows what the proxy holds: the log was restored; earlier calls may take effect until ``settles_at``."""
+
+    name: ClassVar[str] = "deployment.endpoint-doubted.v1"
+    settles_at: Moment
+
+
 class OperationFailed(Event):
     """What the events about failures share: the ``attempts`` in a row, and when the next one is."""
 
@@ -250,6 +257,7 @@ DeploymentEvent = (
     | ReplicaOverrideExpired
     | EndpointRegistrationStarted
     | EndpointRegistered
+    | EndpointDoubted
     | EndpointRegistrationFailed
     | DesiredReplicasCalculated
     | DesiredReplicasCalculationFailed

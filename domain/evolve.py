@@ -111,7 +111,11 @@ def _changes(state: Deployment, event: e.DeploymentEvent) -> dict[str, Any]:
         case e.DesiredReplicasCalculationFailed():
             return _operation_failed(state, event)
         case (
-            e.EndpointRegistrationStarted() | e.EndpointRegistered() | e.EndpointUnregistered() | e.EndpointAbandoned()
+            e.EndpointRegistrationStarted()
+            | e.EndpointRegistered()
+            | e.EndpointDoubted()
+            | e.EndpointUnregistered()
+            | e.EndpointAbandoned()
         ):
             return _endpoint_changed(state, event)
         case _:
@@ -225,7 +229,11 @@ def _unregistered(endpoint: Endpoint, event: e.OperationFailed) -> Endpoint:
 
 def _endpoint_changed(
     state: Deployment,
-    event: e.EndpointRegistrationStarted | e.EndpointRegistered | e.EndpointUnregistered | e.EndpointAbandoned,
+    event: e.EndpointRegistrationStarted
+    | e.EndpointRegistered
+    | e.EndpointDoubted
+    | e.EndpointUnregistered
+    | e.EndpointAbandoned,
 ) -> dict[str, Any]:
     match event:
         case e.EndpointRegistrationStarted():
@@ -234,13 +242,18 @@ def _endpoint_changed(
             unsettled = state.endpoint.settles_at
             return {"endpoint": replace(state.endpoint, registration=started, unsettled_until=unsettled)}
         case e.EndpointRegistered():
-            registered = replace(state.endpoint, url=event.url, registration=None, registered_at=event.at)
+            registered = replace(
+                state.endpoint, url=event.url, registration=None, registered_at=event.at, doubted=False
+            )
             pending = state.lifecycle is Lifecycle.PENDING
             return {
                 "endpoint": registered,
                 "lifecycle": Lifecycle.SCALING if pending else state.lifecycle,
                 "failures": _without(state, Operation.CHECK_PENDING),
             }
+        case e.EndpointDoubted():
+            unsettled = max(event.settles_at, state.endpoint.settles_at or event.settles_at)
+            return {"endpoint": replace(state.endpoint, unsettled_until=unsettled, doubted=True)}
         case e.EndpointUnregistered() | e.EndpointAbandoned():
             return {"endpoint": Endpoint(), "failures": _without(state, Operation.DESTROY)}
         case _:

@@ -7,11 +7,16 @@ from uuid import UUID
 from pydantic import Field
 
 from domain.events import DeploymentEvent
+from domain.incarnations import IncarnationBegun
 from domain.message import Message, Name
+from domain.pauses import PauseEvent
 from domain.rejections import RecordsRejected
 
+#: What is in streams that are no deployment's.
+SystemEvent = RecordsRejected | PauseEvent | IncarnationBegun
+
 #: What streams are made of.
-AnyEvent = DeploymentEvent | RecordsRejected
+AnyEvent = DeploymentEvent | SystemEvent
 
 
 class RecordCause(Message):
@@ -41,7 +46,7 @@ Cause = Annotated[RecordCause | OperationCause, Field(discriminator="kind")]
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """The ``version``-th event (from 1) of a stream: a deployment's, or one of intake's own."""
+    """The ``version``-th event (from 1) of a stream: a deployment's, or one of Routekeeper's own."""
 
     stream_id: UUID
     version: int

@@ -3,10 +3,7 @@
 from collections.abc import Mapping
 from typing import Final, get_args
 
-from domain.events import DeploymentEvent
-from domain.rejections import RecordsRejected
+from domain.recorded import AnyEvent
 
 #: Every event type by its stable name.
-EVENT_TYPES: Final[Mapping[str, type[DeploymentEvent | RecordsRejected]]] = {
-    event_type.name: event_type for event_type in (*get_args(DeploymentEvent), RecordsRejected)
-}
+EVENT_TYPES: Final[Mapping[str, type[AnyEvent]]] = {event_type.name: event_type for event_type in get_args(AnyEvent)}

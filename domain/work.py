@@ -68,7 +68,9 @@ def _upkeep(state: Deployment, limits: DecisionLimits) -> Iterator[Work]:
     if unhealthy:
         yield Work(min(unhealthy) + timedelta(seconds=limits.evict_unhealthy_after), Operation.EVICT)
     yield from _override_expiry(state)
-    if state.endpoint.registered_at is not None:
+    if state.endpoint.doubted:
+        yield _registration(state, state.created_at)
+    elif state.endpoint.registered_at is not None:
         interval = limits.reassert_endpoint_every * _spread(state)
         again = state.endpoint.registered_at + timedelta(seconds=interval)
         yield _registration(state, again)

@@ -18,6 +18,7 @@ from handlers.backoff import Backoff
 from handlers.commit import Commit, CommitListener
 from handlers.draft import DecisionContext, Draft
 from handlers.ownership import Ownership
+from handlers.pausing import pauses_for
 from handlers.ports import (
     DeadLetters,
     DeadLettersUnavailable,
@@ -263,6 +264,7 @@ class Decider:
             states=await self._states(items),
             stream_versions=await self._versions(rejection_streams(items)),
             duplicates=progress.duplicates,
+            pauses=await pauses_for(items, self._log),
         )
         decided = [draft.add(submission) for submission in batch]
         for refused in draft.refused.values():

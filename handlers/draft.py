@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.chunks import chunks
-from domain.commands import AnyCommand, ReportRoutes
+from domain.commands import AnyCommand, CreateDeployment, DoubtEndpoint, ReportRoutes
 from domain.decide import NewId, decide
+from domain.deciding.route_reports import unknown_routes
 from domain.deployment import Deployment
 from domain.errors import CommandRejected, RejectionCode, unknown_deployment
 from domain.evolve import evolve
+from domain.incarnations import IncarnationBegun
 from domain.limits import DecisionLimits
+from domain.pauses import PAUSES_ID, Pauses, decide_pause, evolve_pauses
 from domain.recorded import OperationCause, RecordCause, RecordedEvent
 from domain.rejections import MAX_REJECTED_PER_EVENT, RecordsRejected, RejectedRecord, rejection_stream
 from domain.work import next_work, scales
@@ -27,6 +30,7 @@ from handlers.ports import (
 from handlers.records import (
     CommandRecord,
     PartitionId,
+    PauseRecord,
     ReceivedRecord,
     Refusal,
     SamplesRecord,
@@ -50,20 +54,22 @@ _VALUE_LENGTH = 100
 class DecisionContext:
     """What deciding depends on beside state and command.
 
-    ``partition_hash`` places a deployment in a partition, by its remainder.
+    ``partition_hash`` places a deployment in a partition, by its remainder. ``incarnation`` is there once the log was
+    restored: deployments whose creation may have been handled before may have an endpoint that the log does not know.
     """
 
     limits: DecisionLimits
     new_id: NewId
     partition_hash: Callable[[UUID], int]
+    incarnation: IncarnationBegun | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
     """Holds the states and stream versions as they would be once the batch is committed.
 
-    ``states`` and ``stream_versions`` must hold what the items need, ``duplicates`` the commands that are known to have
-    an outcome already; ``touched`` comes to hold the deployments that change, as they were before.
+    ``states``, ``stream_versions`` and ``pauses`` must hold what the items need, ``duplicates`` the commands that are
+    known to have an outcome already; ``touched`` comes to hold the deployments that change, as they were before.
     """
 
     context: DecisionContext
@@ -71,6 +77,7 @@ class Draft:
     states: dict[UUID, Deployment | None]
     stream_versions: dict[UUID, int]
     duplicates: set[tuple[str, str]]
+    pauses: Pauses = field(default_factory=Pauses)
     events: list[RecordedEvent] = field(default_factory=list)
     outcomes: dict[tuple[str, str], CommandOutcome] = field(default_factory=dict)
     moves: dict[PartitionId, PositionMove] = field(default_factory=dict)
@@ -126,6 +133,8 @@ class Draft:
                 return Decided(None)
             case SamplesRecord():
                 return self._samples(item.record, item.parsed)
+            case PauseRecord():
+                return self._pause(item.record, item.parsed)
             case CommandRecord():
                 return self._command_record(item.record, item.parsed)
 
@@ -170,24 +179,41 @@ class Draft:
         is_command = not isinstance(command, ReportRoutes)
         if is_command and (key in self.duplicates or key in self.outcomes):
             return Decided(self.states.get(command.deployment_id))
-        origin = record.origin
-        cause = RecordCause(
-            topic=origin.topic,
-            epoch=origin.epoch,
-            partition=origin.partition,
-            offset=record.offset,
-            source=sender.source,
-            id=sender.id,
-            type=sender.type,
-            actor=sender.actor,
-        )
+        cause = _cause(record, sender)
+        before = self.states.get(command.deployment_id)
         decided = self._decide(command, cause)
+        if isinstance(command, CreateDeployment) and decided.events and self._is_reread(record):
+            decided = self._doubt(decided, command.deployment_id, cause)
         if decided.rejection is not None:
             self._refuse(record, sender, decided.rejection)
+        elif isinstance(command, ReportRoutes) and before and (unknown := unknown_routes(before, command)):
+            self._refuse(record, sender, unknown)
         if is_command:
             outcome = Outcome.ACCEPTED if decided.rejection is None else Outcome.REJECTED
             self.outcomes[key] = CommandOutcome(sender.source, sender.id, outcome)
         return decided
+
+    def _is_reread(self, record: ReceivedRecord) -> bool:
+        origin, incarnation = record.origin, self.context.incarnation
+        return incarnation is not None and incarnation.rereads(
+            origin.topic, origin.epoch, origin.partition, record.offset
+        )
+
+    def _doubt(self, created: Decided, deployment_id: UUID, cause: RecordCause) -> Decided:
+        """Have the endpoint deleted one day even if it is never registered: it may be there from before the restore."""
+        settles_at = self.context.incarnation.settles_at if self.context.incarnation else self.now
+        doubted = self._decide(DoubtEndpoint(deployment_id=deployment_id, settles_at=settles_at), cause)
+        return Decided(doubted.state, [*created.events, *doubted.events])
+
+    def _pause(self, record: ReceivedRecord, parsed: PauseRecord) -> Decided:
+        sender = parsed.sender
+        key = (sender.source, sender.id)
+        if key not in self.duplicates and key not in self.outcomes:
+            for event in decide_pause(self.pauses, parsed.command, now=self.now, actor=sender.actor):
+                self.pauses = evolve_pauses(self.pauses, event)
+                self.events.append(RecordedEvent(PAUSES_ID, self.pauses.version, _cause(record, sender), event))
+            self.outcomes[key] = CommandOutcome(sender.source, sender.id, Outcome.ACCEPTED)
+        return Decided(None)
 
     def _decide(self, command: AnyCommand, cause: RecordCause | OperationCause) -> Decided:
         before = state = self.states.get(command.deployment_id)
@@ -248,6 +274,20 @@ class Draft:
     def _due_work(self, state: Deployment) -> tuple[datetime | None, bool]:
         work = next_work(state, self.context.limits)
         return work.due_at if work else None, scales(state)
+
+
+def _cause(record: ReceivedRecord, sender: Sender) -> RecordCause:
+    origin = record.origin
+    return RecordCause(
+        topic=origin.topic,
+        epoch=origin.epoch,
+        partition=origin.partition,
+        offset=record.offset,
+        source=sender.source,
+        id=sender.id,
+        type=sender.type,
+        actor=sender.actor,
+    )
 
 
 def _rejected(record: ReceivedRecord, refusal: Refusal) -> RejectedRecord:

@@ -10,7 +10,7 @@ from handlers.records import PartitionId
 class Ownership:
     """Follows the assignment of partitions.
 
-    ``partition_hash`` places a deployment: it is in partition ``hash % count`` of ``topic``.
+    ``partition_hash`` places a deployment: it is in partition ``hash % count`` of ``topic``, which may get more.
     """
 
     def __init__(self, topic: str, count: int, partition_hash: Callable[[UUID], int]) -> None:
@@ -22,7 +22,17 @@ class Ownership:
 
     def owns(self, deployment_id: UUID) -> bool:
         """Whether this worker decides for the deployment."""
-        return self.partition_hash(deployment_id) % self.count in self.partitions
+        return self.partition_of(deployment_id) in self.partitions
+
+    def partition_of(self, deployment_id: UUID) -> int:
+        """The partition that the deployment's records should be in."""
+        return self.partition_hash(deployment_id) % self.count
+
+    def resize(self, count: int) -> None:
+        """Take note of how many partitions the topic has: deployments move to other ones with their number."""
+        if count != self.count:
+            self.count = count
+            self.changed.set()
 
     def gain(self, origins: Collection[PartitionId]) -> None:
         """Take note of partitions that were assigned."""

@@ -14,6 +14,7 @@ from domain.chunks import chunks
 from domain.deployment import Deployment, Lifecycle
 from domain.limits import DecisionLimits
 from domain.operations import Operation
+from domain.pauses import Pauses
 from domain.work import Work, next_work, scales
 from handlers.backoff import Backoff
 from handlers.commit import Commit
@@ -21,6 +22,8 @@ from handlers.decider import Decider
 from handlers.due_queue import DueQueue
 from handlers.evaluation_schedule import EvaluationSchedule
 from handlers.ownership import Ownership
+from handlers.patience import load_patiently
+from handlers.pausing import PauseGate
 from handlers.ports import EventLog, LogUnavailable
 from handlers.reconciliation import Reconciliation
 from handlers.scaling_memory import ScalingMemory
@@ -69,6 +72,7 @@ class Reconciler:
         clock: Callable[[], datetime],
         decision_limits: DecisionLimits,
         limits: ReconcilerLimits = ReconcilerLimits(),
+        gate: PauseGate | None = None,
     ) -> None:
         self._log = event_log
         self._decider = decider
@@ -78,6 +82,7 @@ class Reconciler:
         self._clock = clock
         self._decision_limits = decision_limits
         self._limits = limits
+        self._gate = gate or PauseGate(Pauses())
         self._queue = DueQueue()
         self._evaluations = EvaluationSchedule(clock, debounce_seconds=limits.debounce_seconds)
         self._busy: dict[UUID, asyncio.Task[Mapping[UUID, Deployment]]] = {}
@@ -88,6 +93,7 @@ class Reconciler:
         self._wake = asyncio.Event()
         self._is_draining = False
         decider.listen(self.committed)
+        self._gate.listen(self._resumed)
 
     def committed(self, commit: Commit) -> None:
         """Take note of what is due now, and of samples that rules are to be held against."""
@@ -194,7 +200,7 @@ class Reconciler:
         due = self._queue.take(now, self._limits.dispatch_size, skip=self._busy)
         evaluate = self._evaluations.take(now, self._limits.dispatch_size, busy=self._busy)
         ids = [key for key in evaluate.union(due) if self._ownership.owns(key)]
-        planned = self._plan(due, evaluate, await self._load(ids), now)
+        planned = self._plan(due, evaluate, self._gate.admit(await self._load(ids), evaluate), now)
         if self._is_draining:
             return
         for lane, some in planned.items():
@@ -237,7 +243,8 @@ class Reconciler:
         """Do the lane's operation, and give the deployments as they were before it."""
         operation, _ = lane
         async with self._slots[lane]:
-            before = await self._load(ids)
+            # Pauses may have come while this run waited for its turn.
+            before = self._gate.admit(await self._load(ids), ids if operation is Operation.CALCULATE else ())
             try:
                 await self._reconciliation.run(operation, list(before.values()))
             except Exception:
@@ -262,14 +269,14 @@ class Reconciler:
         self._wake.set()
 
     async def _load(self, ids: Collection[UUID]) -> Mapping[UUID, Deployment]:
-        attempt = 0
-        while True:
-            try:
-                return await self._decider.load(ids)
-            except LogUnavailable as error:
-                attempt += 1
-                log.warning("Cannot load deployments: %s", error)
-                await asyncio.sleep(self._limits.stuck_backoff.delay(attempt, 0.0))
+        return await load_patiently(self._decider, ids, self._limits.stuck_backoff)
+
+    def _resumed(self, due: Collection[UUID], to_evaluate: Collection[UUID]) -> None:
+        """Look at once at those whom a pause has held back."""
+        for key in due:
+            self._queue.put(key, self._clock())
+        self._evaluations.evaluate_all(to_evaluate)
+        self._wake.set()
 
     def _look_again(self, operation: Operation, before: Deployment, state: Deployment) -> None:
         """Schedule what comes next. Work that changed nothing is not repeated at once: what keeps it back may pass."""

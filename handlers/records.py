@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from domain.autoscaling.samples import MetricsReport
 from domain.commands import ExternalCommand
+from domain.pauses import PauseCommand
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -54,6 +55,14 @@ class CommandRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseRecord:
+    """A record that asks for effects to be held back, or to go on."""
+
+    command: PauseCommand
+    sender: Sender
+
+
+@dataclass(frozen=True, slots=True)
 class SamplesRecord:
     """A record that holds metric samples."""
 
@@ -77,7 +86,7 @@ class Refusal:
 
 
 #: What a record turned out to be.
-ParsedRecord = CommandRecord | SamplesRecord | Refusal
+ParsedRecord = CommandRecord | PauseRecord | SamplesRecord | Refusal
 
 #: Understands a record, or says why not; never raises for what a record holds.
 RecordParser = Callable[[ReceivedRecord], ParsedRecord]

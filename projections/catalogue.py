@@ -3,6 +3,7 @@
 from typing import Final
 
 from projections.autoscaling_decisions import AUTOSCALING_DECISIONS_VIEW
+from projections.control import CONTROL_VIEW
 from projections.deployment_fold import DEPLOYMENTS_VIEW
 from projections.operation_failures import OPERATION_FAILURES_VIEW
 from projections.rejected_records import REJECTED_RECORDS_VIEW
@@ -14,4 +15,5 @@ VIEWS: Final[tuple[View, ...]] = (
     AUTOSCALING_DECISIONS_VIEW,
     OPERATION_FAILURES_VIEW,
     REJECTED_RECORDS_VIEW,
+    CONTROL_VIEW,
 )

@@ -178,6 +178,7 @@ _CHANGES: Final[Mapping[type[Any], Callable[[Row, Any], Row]]] = {
     e.ReplicaOverrideExpired: lambda row, event: _desired(row, event.desired_replica_count) | {"override": None},
     e.EndpointRegistrationStarted: _registration_started,
     e.EndpointRegistered: _registered,
+    e.EndpointDoubted: lambda _row, _event: {"registration_unsettled": True},
     e.DesiredReplicasCalculated: _desired_calculated,
     e.ScaledOut: _scaled,
     e.RoutesTerminating: _scaled,

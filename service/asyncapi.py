@@ -43,11 +43,11 @@ otherwise. Partitioner: Kafka's default, murmur2 of the key; clients on librdkaf
 The three input topics have the same number of partitions.
 
 Delivery: commands are known by source and id; sent again, even with a new offset, they have no second effect. Events
-and desired routes are published at least once and in order per key; the headers position and version tell what was
-seen.
+and desired routes are published at least once and in order per key; the headers incarnation, position and version
+tell what was seen.
 """
 _ABOUT = {
-    "commands": "What people and programs ask of deployments.",
+    "commands": "What people and programs ask of deployments, and pauses of effects.",
     "routes": "What is reported by whatever runs the replicas: an observation that changes what is known, or nothing.",
     "metrics": "Measurements that scaling rules are held against.",
     "events": "Everything that happened, in order per deployment.",
@@ -185,6 +185,7 @@ _PLACE_HEADERS = _headers(
     {
         "position": "Where the event stands in the whole log: a decimal number that only grows.",
         "version": "Which event of its stream it is, counted from 1; ignore what is not newer than what was seen.",
+        "incarnation": "Which incarnation of the log it is published from, counted from 1; a higher one is newer.",
     },
     {"content-type": "That this is a CloudEvent in structured mode."},
 )

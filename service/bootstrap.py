@@ -16,12 +16,14 @@ from handlers.draft import DecisionContext
 from handlers.executor import DeploymentExecutor
 from handlers.intake import Intake
 from handlers.ownership import Ownership
+from handlers.pausing import PauseFollower, PauseGate
 from handlers.ports import DeadLetters, EventLog
 from handlers.proxy_calls import ProxyCalls
 from handlers.reconciler import Reconciler
 from handlers.reconciliation import Reconciliation
 from handlers.records import ParsedRecord, ReceivedRecord
 from handlers.scaling_memory import ScalingMemory
+from handlers.standing_facts import StandingFacts
 from service.settings import KafkaSettings, Settings
 
 
@@ -43,6 +45,8 @@ class ControlPlane:
     reconciliation: Reconciliation
     reconciler: Reconciler
     proxy_calls: ProxyCalls
+    gate: PauseGate
+    pauses: PauseFollower
 
 
 def assemble(
@@ -56,10 +60,18 @@ def assemble(
     clock: Callable[[], datetime] = utc_now,
     new_id: NewId = uuid4,
     place: Callable[[UUID], int] = partition_hash,
+    standing: StandingFacts | None = None,
 ) -> ControlPlane:
-    """Put the control plane together; ``partitions`` (count) is how many the commands topic has."""
+    """Put the control plane together; ``partitions`` (count) is how many the commands topic has.
+
+    ``standing`` is what the log says beyond single deployments (``None``: nothing yet).
+    """
     ownership = Ownership(settings.kafka.topics.commands, partitions, place)
-    context = DecisionContext(limits=settings.decisions, new_id=new_id, partition_hash=place)
+    standing = standing or StandingFacts()
+    context = DecisionContext(
+        limits=settings.decisions, new_id=new_id, partition_hash=place, incarnation=standing.incarnation
+    )
+    gate = PauseGate(standing.pauses)
     decider = Decider(event_log, dead_letters, context, ownership=ownership, clock=clock, limits=settings.decider)
     scaling = ScalingMemory(event_log, clock=clock, limits=settings.scaling_memory)
     repository = EventSourcedDeploymentRepository(
@@ -88,6 +100,7 @@ def assemble(
         clock=clock,
         decision_limits=settings.decisions,
         limits=settings.reconciler,
+        gate=gate,
     )
     batch_size = settings.decider.batch_size
     return ControlPlane(
@@ -100,6 +113,8 @@ def assemble(
         reconciliation=reconciliation,
         reconciler=reconciler,
         proxy_calls=proxy_calls,
+        gate=gate,
+        pauses=PauseFollower(event_log, gate, settings.pauses),
     )
 
 

@@ -23,6 +23,7 @@ from domain.errors import RoutekeeperError
 from domain.limits import DecisionLimits
 from handlers.decider import DeciderLimits
 from handlers.metric_poller import MetricPollerLimits
+from handlers.pausing import PauseLimits
 from handlers.proxy_calls import ProxyCallLimits
 from handlers.reconciler import ReconcilerLimits
 from handlers.reconciliation import RetryPolicy
@@ -144,6 +145,7 @@ class Settings(BaseSettings):
     retry: RetryPolicy = Field(default_factory=RetryPolicy)
     scaling_memory: ScalingMemoryLimits = Field(default_factory=ScalingMemoryLimits)
     prometheus: PrometheusSettings = Field(default_factory=PrometheusSettings)
+    pauses: PauseLimits = Field(default_factory=PauseLimits)
     projections: ProjectionSettings = Field(default_factory=ProjectionSettings)
     publisher: PublisherSettings = Field(default_factory=PublisherSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)

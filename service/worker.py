@@ -12,6 +12,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from adapters.app_proxy import HttpxClientPool
 from adapters.kafka.consumer import RecordConsumer
+from adapters.kafka.continuity import check_continuity
 from adapters.kafka.producer import DeadLetterProducer
 from adapters.kafka.publisher import EventPublisher
 from adapters.kafka.stoppable import unless_stopped
@@ -22,6 +23,7 @@ from handlers.commit import Commit
 from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.metric_poller import MetricPoller
 from handlers.ports import EventLog, LogUnavailable
+from handlers.standing_facts import read_standing_facts
 from projections.catalogue import VIEWS
 from projections.runner import ProjectionRunner
 from service.bootstrap import ControlPlane, assemble, utc_now
@@ -62,11 +64,12 @@ class Worker:
 
         Raises what ends a worker: an input that cannot be read on, an event that is not understood.
         """
-        views_wake, publisher_wake = asyncio.Event(), asyncio.Event()
+        views_wake, publisher_wake, pauses_wake = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
         def wake() -> None:
             views_wake.set()
             publisher_wake.set()
+            pauses_wake.set()
 
         def note_commit(commit: Commit) -> None:
             if commit.position:
@@ -77,6 +80,7 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             decider = group.create_task(self.plane.decider.run(), name="decider")
             reconciler = group.create_task(self.plane.reconciler.run(), name="reconciler")
+            pauses = group.create_task(self.plane.pauses.run(pauses_wake), name="pauses")
             views = group.create_task(self._follow("views", self.runner.run, followers_stop, views_wake))
             published = group.create_task(self._follow("publisher", self.publisher.run, followers_stop, publisher_wake))
             pruning = group.create_task(self._follow("retention", self._prune, stop, followers_stop))
@@ -89,7 +93,7 @@ class Worker:
             await asyncio.wait([reconciler])
             followers_stop.set()
             _, late = await asyncio.wait([views, published], timeout=grace)
-            for task in (decider, listening, pruning, polling, *late):
+            for task in (decider, pauses, listening, pruning, polling, *late):
                 task.cancel()
 
     async def _poll_metrics(self) -> None:
@@ -119,6 +123,8 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
         stores = stores_of(settings)
         event_log = stores.open_log()
         stack.callback(event_log.close)
+        standing = await read_standing_facts(event_log)
+        await check_continuity(kafka.connection, topics, event_log, standing.incarnation_number)
         engine = stores.open_views()
         stack.callback(engine.dispose)
         client_pool = HttpxClientPool(settings.proxy.connections, ca_file=settings.proxy.ca_file)
@@ -132,6 +138,7 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
             client_pool=client_pool,
             proxy_targets=proxy_targets_of(settings),
             partitions=partitions,
+            standing=standing,
         )
         queries = open_prometheus(settings.prometheus)
         if queries is not None:
@@ -142,12 +149,20 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
             plane=plane,
             poller=None if queries is None else metric_poller(settings.prometheus, queries, plane),
             event_log=event_log,
-            consumer=RecordConsumer(plane.intake, kafka.connection, topics, epoch=kafka.epoch, settings=kafka.consumer),
+            consumer=RecordConsumer(
+                plane.intake,
+                kafka.connection,
+                topics,
+                epoch=kafka.epoch,
+                settings=kafka.consumer,
+                resized=plane.intake.resized,
+            ),
             publisher=EventPublisher(
                 kafka.connection,
                 topics,
                 event_log,
                 epoch=kafka.epoch,
+                incarnation=standing.incarnation_number,
                 batch_size=settings.publisher.batch_size,
                 poll_seconds=settings.publisher.poll_seconds,
             ),

@@ -9,8 +9,7 @@ from sqlalchemy import Engine
 from adapters.event_store.event_log import RecorderEventLog
 from domain.deployment import Deployment, Lifecycle
 from domain.evolve import evolve
-from domain.recorded import LoggedEvent, RecordCause
-from domain.rejections import RecordsRejected
+from domain.recorded import LoggedEvent, RecordCause, SystemEvent
 from projections.catalogue import VIEWS
 from projections.database import open_database
 from projections.verify import verify
@@ -29,7 +28,7 @@ def folded(events: Collection[LoggedEvent]) -> dict[UUID, Deployment]:
     states: dict[UUID, Deployment] = {}
     for logged in events:
         recorded = logged.recorded
-        if isinstance(recorded.event, RecordsRejected):
+        if isinstance(recorded.event, SystemEvent):
             continue
         before = states.get(recorded.stream_id)
         assert recorded.version == (before.version if before else 0) + 1

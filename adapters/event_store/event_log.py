@@ -26,8 +26,7 @@ from domain.autoscaling.record import EvaluationRecord
 from domain.chunks import chunks
 from domain.deployment import Deployment
 from domain.evolve import replay
-from domain.recorded import LoggedEvent
-from domain.rejections import RecordsRejected
+from domain.recorded import LoggedEvent, SystemEvent
 from handlers.ports import (
     REPORTS_PER_DEPLOYMENT,
     DueWork,
@@ -80,7 +79,7 @@ class RecorderEventLog:
         for some in chunks(ids, _STREAMS_AT_ONCE):
             for stream_id, stored in groupby(self._recorder.select_many(some), lambda event: event.originator_id):
                 recorded = map(self._mapper.to_recorded, stored)
-                state = replay(r.event for r in recorded if not isinstance(r.event, RecordsRejected))
+                state = replay(r.event for r in recorded if not isinstance(r.event, SystemEvent))
                 if state is not None:
                     found[UUID(str(stream_id))] = state
         return found

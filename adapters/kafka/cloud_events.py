@@ -5,14 +5,16 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, get_args
+from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from domain import commands as c
 from domain.autoscaling.samples import MetricsReport
+from domain.pauses import PAUSES_ID, PauseCommand, PauseEffects, ResumeEffects
 
 #: What a record may hold.
-Content = c.ExternalCommand | MetricsReport
+Content = c.ExternalCommand | PauseCommand | MetricsReport
 
 Attribute = Annotated[str, Field(min_length=1, max_length=255)]
 #: The media types that mean JSON.
@@ -36,7 +38,7 @@ class Envelope(Sending):
     """The attributes of a record; ``data`` and the one value of ``type`` come with each type below."""
 
     specversion: Literal["1.0"]
-    subject: Annotated[str | None, Field(description="The deployment id, if given.")] = None
+    subject: Annotated[str | None, Field(description="The id that is the record's key, if given.")] = None
     time: Annotated[AwareDatetime | None, Field(description="When it was sent, with a time zone.")] = None
     datacontenttype: JsonMediaType | None = None
     dataschema: Annotated[str, Field(max_length=2000)] | None = None
@@ -91,6 +93,20 @@ class DestroyDeploymentRecord(Envelope):
     data: c.DestroyDeployment
 
 
+class PauseEffectsRecord(Envelope):
+    """A command to hold back effects; its key is 5a5e0000-7061-5573-8573-000000000001."""
+
+    type: Literal["routekeeper.control.pause-effects.v1"]
+    data: PauseEffects
+
+
+class ResumeEffectsRecord(Envelope):
+    """A command to lift a pause; its key is 5a5e0000-7061-5573-8573-000000000001."""
+
+    type: Literal["routekeeper.control.resume-effects.v1"]
+    data: ResumeEffects
+
+
 class RoutesReportedRecord(Envelope):
     """A report, by whatever runs the replicas, of how routes are."""
 
@@ -114,12 +130,23 @@ CommandRecords = (
     | PauseScalingRecord
     | OverrideReplicasRecord
     | DestroyDeploymentRecord
+    | PauseEffectsRecord
+    | ResumeEffectsRecord
 )
 #: Everything that may arrive.
 AnyRecord = CommandRecords | RoutesReportedRecord | MetricsReportedRecord
 
 #: Reads any record in one pass over its bytes; to be used with ``strict=True``, by which "3" is no number.
 ANY_RECORD: Final[TypeAdapter[AnyRecord]] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="type")])
+
+
+def placed_by(content: Content) -> UUID:
+    """The id whose text is the key of a record, which places it."""
+    match content:
+        case PauseEffects() | ResumeEffects():
+            return PAUSES_ID
+        case _:
+            return content.deployment_id
 
 
 def type_name(record: type[Envelope]) -> str:

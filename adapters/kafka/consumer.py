@@ -32,6 +32,7 @@ class RecordConsumer:
     """Drives a handler with the records of the partitions that the group gives to this worker.
 
     ``epoch`` names the incarnation of the topics; another one makes every partition be read from its beginning.
+    ``resized`` is told, again and again, how many partitions (count) the commands topic has.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class RecordConsumer:
         settings: ConsumerSettings = _DEFAULT_SETTINGS,
         clock: Callable[[], datetime] = _utc_now,
         random: Callable[[], float] = random.random,
+        resized: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._handler = handler
         self._connection = connection
@@ -52,6 +54,7 @@ class RecordConsumer:
         self._settings = settings
         self._clock = clock
         self._random = random
+        self._resized = resized
         self._is_paused = False
         self._membership: Membership | None = None
 
@@ -106,6 +109,8 @@ class RecordConsumer:
             settings=self._settings,
             clock=self._clock,
             random=self._random,
+            counted_topic=self._topics.commands,
+            resized=self._resized,
         )
         membership.is_paused = self._is_paused
         return membership

@@ -21,7 +21,8 @@ class ConsumerSettings:
     part in it (a single larger record still comes). ``revocation_grace`` is how long records that are being handled may
     take when their partitions go to somebody else. ``confirm_within``: how long the record before a position that lies
     behind the partition's end may take to show that it is there. ``commit_interval``: how often Kafka is told the
-    position, as information for lag monitors. ``isolation_level``: whether records of aborted transactions are read.
+    position, as information for lag monitors. ``metadata_max_age``: after how long it is noticed that topics have more
+    partitions. ``isolation_level``: whether records of aborted transactions are read.
     """
 
     group: str = "routekeeper"
@@ -37,6 +38,7 @@ class ConsumerSettings:
     max_poll_interval: float = 300.0
     revocation_grace: float = 5.0
     confirm_within: float = 10.0
+    metadata_max_age: float = 30.0
     commit_interval: float = 1.0
     isolation_level: IsolationLevel = "read_committed"
     backoff: Backoff = field(default_factory=lambda: Backoff(base=0.2, cap=10.0))
@@ -69,6 +71,7 @@ class ConsumerSettings:
             "group_instance_id": self.instance_id,
             "enable_auto_commit": False,
             "isolation_level": self.isolation_level,
+            "metadata_max_age_ms": int(self.metadata_max_age * 1000),
             "auto_offset_reset": "none",
             "fetch_max_wait_ms": int(self.fetch_max_wait * 1000),
             "fetch_max_bytes": self.fetch_max_bytes,

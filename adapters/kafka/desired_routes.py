@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from domain.deployment import Deployment
 from domain.events import RouteStatusReported, RoutesTerminating, ScaledOut
 from domain.message import Message
 from domain.recorded import RecordedEvent
@@ -59,6 +60,21 @@ def desired_routes(recorded: RecordedEvent) -> list[tuple[UUID, DesiredRoute | N
             ]
         case _:
             return []
+
+
+def desired_now(state: Deployment) -> list[DesiredRoute]:
+    """What all routes of a deployment that are not over should be, by its state."""
+    return [
+        DesiredRoute(
+            deployment_id=state.id,
+            route_id=route.id,
+            desired="running" if route.status.is_active else "stopped",
+            revision_id=route.revision_id if route.status.is_active else None,
+            traffic_ratio=route.traffic_ratio if route.status.is_active else 0.0,
+            version=state.version,
+        )
+        for route in state.routes.values()
+    ]
 
 
 def _stopped(recorded: RecordedEvent, route_id: UUID) -> DesiredRoute:

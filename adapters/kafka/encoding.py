@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from adapters.kafka.cloud_events import RECORD_FOR, Content, type_name
+from adapters.kafka.cloud_events import RECORD_FOR, Content, placed_by, type_name
 from adapters.kafka.topics import Topics
 from domain.autoscaling.samples import MetricsReport
 from domain.commands import ExternalCommand, ReportRoutes
+from domain.pauses import PauseCommand
 
 
 class EncodedRecord(NamedTuple):
@@ -17,7 +18,7 @@ class EncodedRecord(NamedTuple):
 
 
 def encode_command(
-    command: ExternalCommand,
+    command: ExternalCommand | PauseCommand,
     *,
     source: str,
     id: str,  # noqa: A002 - CloudEvents' own name
@@ -52,7 +53,7 @@ def topic_of(content: Content, topics: Topics) -> str:
 
 def _encode(content: Content, **attributes: str | datetime) -> EncodedRecord:
     model = RECORD_FOR[type(content)]
-    key = str(content.deployment_id)
+    key = str(placed_by(content))
     fixed = {"specversion": "1.0", "type": type_name(model), "subject": key, "datacontenttype": "application/json"}
     envelope = model.model_validate({**fixed, **attributes, "data": content})
     return EncodedRecord(key.encode(), envelope.model_dump_json(exclude_none=True).encode())

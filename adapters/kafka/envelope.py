@@ -6,13 +6,22 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from adapters.kafka.cloud_events import ANY_RECORD, AnyRecord, Sending
+from adapters.kafka.cloud_events import ANY_RECORD, AnyRecord, Sending, placed_by
 from adapters.kafka.encoding import topic_of
 from adapters.kafka.json_guard import holds_not_a_number, holds_nul, is_deeper_than, more_values_than
 from adapters.kafka.refusals import RefusalCode, explain, find_value, refusal, shown_value
 from adapters.kafka.topics import Topics
 from domain.autoscaling.samples import MetricsReport
-from handlers.records import CommandRecord, ParsedRecord, ReceivedRecord, Refusal, SamplesRecord, Sender
+from domain.pauses import PAUSES_ID, PauseEffects, ResumeEffects
+from handlers.records import (
+    CommandRecord,
+    ParsedRecord,
+    PauseRecord,
+    ReceivedRecord,
+    Refusal,
+    SamplesRecord,
+    Sender,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +55,13 @@ def parse_record(
     problem = _unstorable(value) or _misplaced(record, envelope, topics)
     if problem is not None:
         return replace(problem, sender=_sender(value))
-    if isinstance(envelope.data, MetricsReport):
-        return SamplesRecord(envelope.data, sender)
-    return CommandRecord(envelope.data, sender)
+    match envelope.data:
+        case MetricsReport():
+            return SamplesRecord(envelope.data, sender)
+        case PauseEffects() | ResumeEffects():
+            return PauseRecord(envelope.data, sender)
+        case _:
+            return CommandRecord(envelope.data, sender)
 
 
 def _unreadable(value: bytes, limits: RecordLimits) -> Refusal | None:
@@ -84,21 +97,22 @@ def _misplaced(record: ReceivedRecord, envelope: AnyRecord, topics: Topics) -> R
     if record.origin.topic != belongs:
         reason = f"type {envelope.type} belongs on topic {belongs}, not on {record.origin.topic}"
         return refusal(RefusalCode.WRONG_TOPIC, reason, field="type", value=shown_value(envelope.type))
-    deployment_id = str(envelope.data.deployment_id)
-    if envelope.subject is not None and envelope.subject != deployment_id:
+    wanted = placed_by(envelope.data)
+    what = "the control id" if wanted == PAUSES_ID else "data.deployment_id"
+    if envelope.subject is not None and envelope.subject != str(wanted):
         shown = shown_value(envelope.subject)
-        reason = f"subject is {shown}, but data.deployment_id is {deployment_id}"
+        reason = f"subject is {shown}, but {what} is {wanted}"
         return refusal(RefusalCode.INVALID_FIELD, reason, field="subject", value=shown)
-    if record.key == deployment_id.encode():
+    if record.key == str(wanted).encode():
         return None
-    return _key_problem(record.key, envelope.data.deployment_id)
+    return _key_problem(record.key, wanted, what)
 
 
-def _key_problem(key: bytes | None, deployment_id: UUID) -> Refusal:
+def _key_problem(key: bytes | None, wanted: UUID, what: str) -> Refusal:
     if not key:
-        return refusal(RefusalCode.MISSING_KEY, f"the record has no key; it must be {deployment_id}", field="key")
+        return refusal(RefusalCode.MISSING_KEY, f"the record has no key; it must be {wanted}", field="key")
     shown = shown_value(key.decode("utf-8", errors="backslashreplace"))
-    reason = f"the key is {shown}; it must be data.deployment_id as lower-case text, {deployment_id}"
+    reason = f"the key is {shown}; it must be {what} as lower-case text, {wanted}"
     return refusal(RefusalCode.WRONG_KEY, reason, field="key", value=shown)
 
 

@@ -41,6 +41,8 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         settings: ConsumerSettings,
         clock: Callable[[], datetime],
         random: Callable[[], float],
+        counted_topic: str,
+        resized: Callable[[int], None],
     ) -> None:
         self.has_handled = False
         self.is_paused = False
@@ -51,6 +53,8 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         self._settings = settings
         self._starts = PartitionStarts(consumer, clock=clock, confirm_within=settings.confirm_within)
         self._random = random
+        self._counted_topic = counted_topic
+        self._resized = resized
         self._reports = OffsetReports(consumer, interval=settings.commit_interval)
         self._held: frozenset[TopicPartition] = frozenset()
         self._unprepared: frozenset[TopicPartition] = frozenset()
@@ -93,6 +97,8 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         """Prepare partitions that are new, or read and hand over one batch."""
         if self._revoking is not None and self._revoking.done():
             self._revoking.result()  # aiokafka only logs what its listener raises
+        if partitions := self._consumer.partitions_for_topic(self._counted_topic):
+            self._resized(len(partitions))
         generation = self._generation
         if self._unprepared:
             await self._do(self._prepare(self._unprepared, stop), stop)

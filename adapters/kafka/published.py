@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from adapters.kafka.desired_routes import desired_routes
+from domain.incarnations import FIRST_INCARNATION
 from domain.recorded import LoggedEvent, OperationCause, RecordCause
 
 Header = tuple[str, bytes]
@@ -16,6 +17,11 @@ Header = tuple[str, bytes]
 SOURCE = "/routekeeper"
 #: What tells a CloudEvent in structured mode from other records.
 CONTENT_TYPE: Final[Header] = ("content-type", b"application/cloudevents+json; charset=UTF-8")
+
+#: The names of the headers that say where an event stands.
+POSITION: Final = "position"
+VERSION: Final = "version"
+INCARNATION: Final = "incarnation"
 
 
 class PublishedData(BaseModel):
@@ -66,24 +72,31 @@ def published_event(logged: LoggedEvent) -> PublishedEvent:
     )
 
 
-def event_record(logged: LoggedEvent) -> OutgoingRecord:
-    """The record that publishes an event."""
+def event_record(logged: LoggedEvent, incarnation: int = FIRST_INCARNATION) -> OutgoingRecord:
+    """The record that publishes an event of the log's given incarnation."""
     value = published_event(logged).model_dump_json().encode()
-    return OutgoingRecord(placed_by=logged.recorded.stream_id, value=value, headers=(CONTENT_TYPE, *_place(logged)))
+    return OutgoingRecord(
+        placed_by=logged.recorded.stream_id, value=value, headers=(CONTENT_TYPE, *_place(logged, incarnation))
+    )
 
 
-def desired_route_records(logged: LoggedEvent) -> list[OutgoingRecord]:
+def desired_route_records(logged: LoggedEvent, incarnation: int = FIRST_INCARNATION) -> list[OutgoingRecord]:
     """The records that say what routes should be since the event; one without value says that a route is over."""
     return [
         OutgoingRecord(
             placed_by=route_id,
             value=None if desired is None else desired.model_dump_json().encode(),
-            headers=_place(logged),
+            headers=_place(logged, incarnation),
         )
         for route_id, desired in desired_routes(logged.recorded)
     ]
 
 
-def _place(logged: LoggedEvent) -> tuple[Header, ...]:
-    """What lets a reader ignore what it has seen."""
-    return (("position", str(logged.position).encode()), ("version", str(logged.recorded.version).encode()))
+def place_headers(position: int, version: int, incarnation: int) -> tuple[Header, ...]:
+    """What lets a reader ignore what it has seen, and forget what never happened."""
+    numbers = {POSITION: position, VERSION: version, INCARNATION: incarnation}
+    return tuple((name, str(number).encode()) for name, number in numbers.items())
+
+
+def _place(logged: LoggedEvent, incarnation: int) -> tuple[Header, ...]:
+    return place_headers(logged.position, logged.recorded.version, incarnation)

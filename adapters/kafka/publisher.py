@@ -9,11 +9,13 @@ from typing import Protocol
 from aiokafka.errors import KafkaError
 
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.continuity import ADVICE, LogWentBack
 from adapters.kafka.ordered_sending import send_in_order
 from adapters.kafka.producer_session import ProducerSession
 from adapters.kafka.published import desired_route_records, event_record
 from adapters.kafka.stoppable import unless_stopped, wait_for_event
 from adapters.kafka.topics import Topics
+from domain.incarnations import FIRST_INCARNATION
 from domain.recorded import LoggedEvent
 from handlers.backoff import Backoff
 
@@ -44,10 +46,11 @@ _DEFAULT_BACKOFF = Backoff(base=0.2, cap=10.0)
 class EventPublisher:
     """Publishes at least once, and in order per deployment; the position moves when all replicas have a batch.
 
-    After a crash some of it is published again; position and version in the headers tell consumers what they have
-    seen. Topics that were made anew (another ``epoch``) get the whole log again. A batch is at most ``batch_size``
-    events, delivered within ``batch_seconds``; ``poll_seconds`` is how often to look for events that nobody woke the
-    publisher for. Only one at a time may run: of two, the slower one would leave older values on a compacted topic.
+    ``incarnation`` (from 1) is that of the log. After a crash some of it is published again; incarnation, position and
+    version in the headers tell consumers what they have seen. Topics that were made anew (another ``epoch``) get the
+    whole log again. A batch is at most ``batch_size`` events, delivered within ``batch_seconds``; ``poll_seconds`` is
+    how often to look for events that nobody woke the publisher for. Only one at a time may run: of two, the slower one
+    would leave older values on a compacted topic.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class EventPublisher:
         followed: FollowedLog,
         *,
         epoch: str,
+        incarnation: int = FIRST_INCARNATION,
         batch_size: int = 500,
         poll_seconds: float = 0.5,
         batch_seconds: float = 30.0,
@@ -66,6 +70,8 @@ class EventPublisher:
         self._topics = topics
         self._log = followed
         self._name = f"publisher/{epoch}"
+        self._incarnation = incarnation
+        self._reached = 0
         self._batch_size = batch_size
         self._poll_seconds = poll_seconds
         self._batch_seconds = batch_seconds
@@ -77,7 +83,7 @@ class EventPublisher:
         """Publish until ``stop`` is set, and then what is left.
 
         ``wake`` says that there may be new events, and is cleared. While the broker is away it is tried again and
-        again, with a bounded backoff, but not after ``stop``. Raises what the log raises.
+        again, with a bounded backoff, but not after ``stop``. Raises :class:`LogWentBack`, and what the log raises.
         """
         failures = 0
         try:
@@ -100,16 +106,22 @@ class EventPublisher:
     async def _publish_batch(self) -> bool:
         """Publish what comes next; tells whether there may be more."""
         position = await self._log.follower(self._name)
+        if position < self._reached:
+            raise LogWentBack(
+                f"the log was published up to position {self._reached} and now up to {position}. {ADVICE}"
+            )
+        self._reached = max(self._reached, position)
         events = await self._log.read(after=position, limit=self._batch_size)
         if not events:
             return False
         async with asyncio.timeout(self._batch_seconds):
             producer = await self._session.producer()
-            await send_in_order(producer, self._topics.events, [event_record(event) for event in events])
-            routes = [record for event in events for record in desired_route_records(event)]
+            await send_in_order(producer, self._topics.events, [event_record(e, self._incarnation) for e in events])
+            routes = [record for event in events for record in desired_route_records(event, self._incarnation)]
             await send_in_order(producer, self._topics.desired_routes, routes)
         # If another publisher was faster, its position counts, and what both sent is recognised by its headers.
-        await self._log.move_follower(self._name, expected=position, following=events[-1].position)
+        if await self._log.move_follower(self._name, expected=position, following=events[-1].position):
+            self._reached = events[-1].position
         return True
 
     async def _recover(self, error: Exception, failures: int, stop: asyncio.Event) -> None:

@@ -40,6 +40,13 @@ def registered(state: Deployment, command: c.RecordEndpointRegistered, now: date
     return [e.EndpointRegistered(at=now, url=command.url)]
 
 
+def doubted(state: Deployment, command: c.DoubtEndpoint, now: datetime) -> Sequence[e.DeploymentEvent]:
+    """Note that the proxy may hold an endpoint, or none, whatever the log says; of what is over nothing is expected."""
+    if state.lifecycle is Lifecycle.DESTROYED:
+        return []
+    return [e.EndpointDoubted(at=now, settles_at=command.settles_at)]
+
+
 def operation_failed(
     state: Deployment, command: c.RecordOperationFailure, now: datetime
 ) -> Sequence[e.DeploymentEvent]:

@@ -10,29 +10,46 @@ from domain.errors import CommandRejected, RejectionCode
 from domain.limits import DecisionLimits
 from domain.routes import RouteStatus
 
+#: How many of the unknown routes of a report are named (count).
+_NAMED_ROUTES = 10
+
 
 def report(
     state: Deployment, command: c.ReportRoutes, now: datetime, limits: DecisionLimits
 ) -> Sequence[e.DeploymentEvent]:
-    """Note the statuses that are news; a route that was never made is rejected, and with it the whole report."""
+    """Note the statuses that are news, of routes that are known; the others are for :func:`unknown_routes`."""
     if state.lifecycle is Lifecycle.DESTROYED:
         return []
     changes = []
     seen: dict[object, RouteStatus] = {}
-    for number, item in enumerate(command.reports):
+    for item in command.reports:
         route = state.routes.get(item.route_id)
         if route is None:
-            if item.status.is_terminal:
-                continue
-            message = f"deployment {state.id} has no route {item.route_id}"
-            field = f"reports.{number}.route_id"
-            raise CommandRejected(RejectionCode.UNKNOWN_ROUTE, message, field=field, value=str(item.route_id))
+            continue
         previous = seen.get(route.id, route.status)
         if _is_news(previous, item.status):
             seen[route.id] = item.status
             change = e.RouteStatusChange(route_id=route.id, previous=previous, status=item.status, detail=item.detail)
             changes.append(change)
     return [_reported(state, changes, now, limits)] if changes else []
+
+
+def unknown_routes(state: Deployment, command: c.ReportRoutes) -> CommandRejected | None:
+    """Say which routes of a report were never made, by the first one's place; ``None`` where all are known or over."""
+    if state.lifecycle is Lifecycle.DESTROYED:
+        return None
+    unknown = [
+        (number, item.route_id)
+        for number, item in enumerate(command.reports)
+        if item.route_id not in state.routes and not item.status.is_terminal
+    ]
+    if not unknown:
+        return None
+    first, route_id = unknown[0]
+    named = ", ".join(str(each) for _, each in unknown[:_NAMED_ROUTES])
+    more = f" and {len(unknown) - _NAMED_ROUTES} more" if len(unknown) > _NAMED_ROUTES else ""
+    message = f"deployment {state.id} has no route {named}{more}; what the report says of other routes counts"
+    return CommandRejected(RejectionCode.UNKNOWN_ROUTE, message, field=f"reports.{first}.route_id", value=str(route_id))
 
 
 def _is_news(previous: RouteStatus, reported: RouteStatus) -> bool:

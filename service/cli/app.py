@@ -12,24 +12,17 @@ from service.cli.copy_log import copy_log
 from service.cli.explain import explain
 from service.cli.history import history
 from service.cli.init import init
+from service.cli.new_incarnation import new_incarnation
 from service.cli.options import examples
 from service.cli.output import note
+from service.cli.pause import pause, resume
 from service.cli.rejected import rejected
 from service.cli.replay import replay
 from service.cli.run import demo, worker
 
 _ORDER: Final = (
-    "demo",
-    "worker",
-    "send",
-    "get",
-    "describe",
-    "history",
-    "explain",
-    "replay",
-    "rejected",
-    "init",
-    "copy-log",
+    *("demo", "worker", "send", "pause", "resume", "get", "describe", "history", "explain", "replay", "rejected"),
+    *("init", "copy-log", "new-incarnation"),
 )
 
 
@@ -104,6 +97,14 @@ app.command(
     )
 )(replay)
 app.add_typer(send.app, name="send")
+app.command(
+    epilog=examples(
+        "routekeeper pause llama --reason 'the new image leaks'",
+        "routekeeper pause --resource-group gpu --reason 'proxy upgrade' --wait",
+        "routekeeper pause --all",
+    )
+)(pause)
+app.command(epilog=examples("routekeeper resume llama", "routekeeper resume --all --wait"))(resume)
 app.command(epilog=examples("routekeeper rejected", "routekeeper rejected --code invalid-json --since 1h -o json"))(
     rejected
 )
@@ -111,6 +112,8 @@ app.command(epilog=examples("routekeeper init", "ROUTEKEEPER_DATABASE__URL=… r
 app.command(
     "copy-log", epilog=examples("routekeeper copy-log .routekeeper/events.db postgresql://routekeeper_owner@db/control")
 )(copy_log)
+
+app.command("new-incarnation", epilog=examples("routekeeper new-incarnation"))(new_incarnation)
 
 
 def main() -> None:

@@ -11,7 +11,9 @@ from sqlalchemy import Connection
 
 from domain.autoscaling.decision import RuleEvaluation, ScalingDecision
 from domain.autoscaling.rules import Pause
+from domain.conditions import ConditionType
 from projections.autoscaling_decisions import AutoscalingDecisionRow, find_decisions
+from projections.control import with_pauses
 from projections.deployments import DeploymentRow, resolve_deployment
 from projections.operation_failures import OperationFailureRow, find_failures
 from projections.routes import RouteRow, find_routes
@@ -71,7 +73,7 @@ def describe_deployment(
 
 def describe(connection: Connection, reference: str, *, routes: int, decisions: int) -> Description:
     """Collect what the views hold of a deployment, with at most so many routes and decisions."""
-    row = resolve_deployment(connection, reference)
+    [row] = with_pauses(connection, [resolve_deployment(connection, reference)])
     return Description(
         deployment=row,
         routes=find_routes(connection, deployment_id=row.id, limit=routes),
@@ -101,6 +103,9 @@ def _drawn(found: Description, width: int, at: datetime) -> RenderableType:
 
 def _facts(row: DeploymentRow, at: datetime) -> Iterator[tuple[str, str | Text]]:
     yield "Lifecycle", lifecycle_text(row.lifecycle)
+    for condition in row.conditions:
+        if condition.type is ConditionType.PAUSED:
+            yield "Paused", Text(clean(condition.message), style="yellow")
     by_hand = f" desired/active/healthy, {row.provisioning_replicas} starting, {row.replica_count} set by hand"
     yield "Replicas", replicas_text(row) + Text(by_hand)
     if row.override is not None:

@@ -15,8 +15,7 @@ from domain.conditions import ConditionStatus
 from domain.deployment import Deployment
 from domain.evolve import replay
 from domain.operations import Operation
-from domain.recorded import LoggedEvent, OperationCause, RecordCause
-from domain.rejections import RecordsRejected
+from domain.recorded import LoggedEvent, OperationCause, RecordCause, SystemEvent
 from projections.deployments import ScalingConditionRow
 from service.cli.moments import shown
 from service.cli.scaling_words import describe_decision, replicas
@@ -89,7 +88,7 @@ class Explanation:
 
 def explanation_of(events: Sequence[LoggedEvent], *, limit: int) -> Explanation | None:
     """Explain the last of a deployment's ``events``, with at most ``limit`` earlier decisions; ``None`` without any."""
-    happened = [(logged, event) for logged in events if not isinstance(event := logged.recorded.event, RecordsRejected)]
+    happened = [(logged, event) for logged in events if not isinstance(event := logged.recorded.event, SystemEvent)]
     state = replay(event for _, event in happened)
     if state is None:
         return None

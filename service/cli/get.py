@@ -1,13 +1,15 @@
-"""``routekeeper get``: deployments, routes and numbers of replicas, from the views."""
+"""``routekeeper get``: deployments, routes, numbers of replicas and pauses, from the views."""
 
 from enum import StrEnum
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from sqlalchemy import Connection
 
 from domain.deployment import Lifecycle
 from domain.routes import RouteStatus
+from projections.control import find_pauses, with_pauses
 from projections.deployments import DeploymentRow, find_deployments, resolve_deployment
 from projections.querying import DEFAULT_LIMIT
 from projections.replicas import ReplicaCountsRow, replica_history
@@ -25,7 +27,7 @@ from service.cli.options import (
 )
 from service.cli.output import Answer, OutputFormat, limited
 from service.cli.reading import deployment_names, reading_views
-from service.cli.tables import deployments_table, replicas_table, routes_table
+from service.cli.tables import deployments_table, pauses_table, replicas_table, routes_table
 from service.cli.watch import show
 from service.settings import load_settings
 
@@ -36,7 +38,7 @@ def _words(choices: type[StrEnum]) -> str:
     return ", ".join(choices)
 
 
-app = typer.Typer(no_args_is_help=True, help="Show deployments, routes or replicas as they are now.")
+app = typer.Typer(no_args_is_help=True, help="Show deployments, routes, replicas or pauses as they are now.")
 
 
 @app.command(
@@ -77,7 +79,7 @@ def deployments(
 
     def ask() -> Answer:
         with reading_views(settings) as connection:
-            rows = find(connection)
+            rows = with_pauses(connection, find(connection))
         return Answer(rows, lambda width: deployments_table(rows, width, now()), limited(len(rows), limit))
 
     show(ask, output, watch=watch, interval=interval)
@@ -143,6 +145,21 @@ def replicas(
                 rows = newest_counts(connection, find_deployments(connection, limit=limit))
             names = deployment_names(connection, {row.deployment_id for row in rows})
         return Answer(rows, lambda width: replicas_table(rows, names, width), limited(len(rows), limit))
+
+    show(ask, output, watch=watch, interval=interval)
+
+
+@app.command(epilog=examples("routekeeper get pauses", "routekeeper get pauses -o json"))
+def pauses(*, output: Output = OutputFormat.TABLE, watch: Watch = False, interval: Interval = 1.0) -> None:
+    """Show whose effects are paused: since when, by whom, and why."""
+    settings = load_settings()
+
+    def ask() -> Answer:
+        with reading_views(settings) as connection:
+            rows = find_pauses(connection)
+            ids = {UUID(row.target) for row in rows if row.scope == "deployment"}
+            names = {str(key): name for key, name in deployment_names(connection, ids).items()}
+        return Answer(rows, lambda width: pauses_table(rows, names, width, now()))
 
     show(ask, output, watch=watch, interval=interval)
 

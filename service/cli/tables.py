@@ -12,6 +12,7 @@ from domain.autoscaling.conditions import ScalingConditionType
 from domain.conditions import ConditionStatus, ConditionType
 from domain.deployment import Lifecycle
 from domain.routes import RouteStatus
+from projections.control import PauseRow
 from projections.deployments import ConditionRow, DeploymentRow, ScalingConditionRow
 from projections.rejected_records import RejectedRecordRow
 from projections.replicas import ReplicaCountsRow
@@ -110,6 +111,18 @@ def rejected_table(rows: Sequence[RejectedRecordRow], width: int) -> RenderableT
     return table(rows, columns, width=width, empty="No record was refused.")
 
 
+def pauses_table(rows: Sequence[PauseRow], names: Mapping[str, str], width: int, at: datetime) -> RenderableType:
+    """Draw pauses that stand, deployments by their names; ages are as of ``at``."""
+    columns: Sequence[Column[PauseRow]] = (
+        Column(header="SCOPE", cell=lambda row: row.scope),
+        Column(header="OF", cell=lambda row: clean(names.get(row.target, row.target)) or "-", wrap=True),
+        Column(header="FOR", cell=lambda row: age(row.since, at), right=True),
+        Column(header="BY", cell=lambda row: clean(row.actor) or "-", wrap=True),
+        Column(header="REASON", cell=lambda row: clean(row.reason) or "-", wrap=True),
+    )
+    return table(rows, columns, width=width, empty="Nothing is paused.")
+
+
 def conditions_table(rows: Sequence[ConditionRow | ScalingConditionRow], width: int, at: datetime) -> RenderableType:
     """Draw the conditions of one deployment; ages are as of ``at``."""
     columns: Sequence[Column[ConditionRow | ScalingConditionRow]] = (
@@ -141,6 +154,8 @@ def replicas_text(row: DeploymentRow) -> Text:
 def condition_text(row: DeploymentRow) -> Text:
     """Draw the reason of the one condition that says most about what is not as one would have it, if there is any."""
     conditions = {condition.type: condition for condition in row.conditions}
+    if ConditionType.PAUSED in conditions and row.lifecycle is not Lifecycle.DESTROYED:
+        return Text("Paused", style="yellow")
     telling = (ConditionType.PROGRESSING,) if row.lifecycle.is_ending else _TELLING
     amiss = [conditions[each] for each in telling if row.lifecycle.is_ending or not is_well(conditions[each])]
     return Text(clean(amiss[0].reason), style="yellow") if amiss else Text("Available", style="green")
@@ -159,7 +174,7 @@ def is_well(condition: ConditionRow | ScalingConditionRow) -> bool:
     match condition.type:
         case ConditionType.ENDPOINT_REGISTERED | ConditionType.AVAILABLE:
             return condition.status is ConditionStatus.TRUE
-        case ConditionType.PROGRESSING | ConditionType.PROXY_TARGET_MISSING:
+        case ConditionType.PROGRESSING | ConditionType.PROXY_TARGET_MISSING | ConditionType.PAUSED:
             return condition.status is ConditionStatus.FALSE
         case ScalingConditionType.ABLE_TO_SCALE | ScalingConditionType.SCALING_ACTIVE:
             return condition.status is ConditionStatus.TRUE

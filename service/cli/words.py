@@ -5,12 +5,15 @@ from typing import assert_never
 from uuid import UUID
 
 from domain import events as e
+from domain.incarnations import IncarnationBegun
+from domain.pauses import EffectsPaused, EffectsResumed
 from domain.recorded import AnyEvent, OperationCause, RecordCause
 from domain.rejections import RecordsRejected
 from domain.revision import Revision
 from domain.routes import RouteStatus
 from service.cli.moments import shown
 from service.cli.scaling_words import describe_decision, describe_pause, describe_policy, number, replicas
+from service.cli.system_words import describe_system_event
 
 
 def describe_event(event: AnyEvent) -> str:
@@ -20,8 +23,8 @@ def describe_event(event: AnyEvent) -> str:
 
 def _described(event: AnyEvent) -> str:
     match event:
-        case RecordsRejected():
-            return _records_rejected(event)
+        case RecordsRejected() | EffectsPaused() | EffectsResumed() | IncarnationBegun():
+            return describe_system_event(event)
         case e.DeploymentCreated():
             wanted = replicas(event.replica_count)
             return f"created as {event.deployment_name} in resource group {event.resource_group}, {wanted} wanted"
@@ -118,6 +121,7 @@ def _status(status: RouteStatus) -> str:
 def _endpoint_or_end(
     event: e.EndpointRegistrationStarted
     | e.EndpointRegistered
+    | e.EndpointDoubted
     | e.EndpointRegistrationFailed
     | e.EndpointUnregistered
     | e.EndpointUnregistrationFailed
@@ -132,6 +136,8 @@ def _endpoint_or_end(
             return f"endpoint is being registered, with an answer by {shown(event.deadline)}"
         case e.EndpointRegistered():
             return f"endpoint registered at {event.url}"
+        case e.EndpointDoubted():
+            return "endpoint in doubt, because the log was restored: it is asserted or deleted again"
         case e.EndpointRegistrationFailed():
             return _failed("registering the endpoint", event)
         case e.EndpointUnregistered():
@@ -159,9 +165,3 @@ def _failed(what: str, event: e.OperationFailed) -> str:
         f"{what} failed, attempt {event.attempts}: {event.reason}{detail} "
         f"[{event.code}, {event.kind.value}], next try {shown(event.next_attempt_at)}"
     )
-
-
-def _records_rejected(event: RecordsRejected) -> str:
-    codes = Counter(record.code for record in event.records)
-    listed = ", ".join(f"{count} {code}" for code, count in codes.most_common())
-    return f"{number(len(event.records), 'record')} of {event.topic}/{event.partition} refused: {listed}"

@@ -11,7 +11,7 @@ import pytest
 from adapters.event_store.event_log import RecorderEventLog
 from domain.events import DeploymentCreated, ReplicaCountSet
 from domain.evolve import replay
-from domain.recorded import OperationCause, RecordCause, RecordedEvent
+from domain.recorded import OperationCause, RecordCause, RecordedEvent, SystemEvent
 from domain.rejections import RecordsRejected, RejectedRecord, rejection_stream
 from handlers.ports import LogBatch, UnknownEventType
 from tests.adapters.event_log_support import AT, FAR_FUTURE, LogFixtures, LogStore, due, error_of, events
@@ -86,7 +86,7 @@ class ReadContract(LogFixtures):
         found = await log.deployments([one, other, nobody])
 
         assert found.keys() == {one, other}
-        assert found[one] == replay(r.event for r in history if not isinstance(r.event, RecordsRejected))
+        assert found[one] == replay(r.event for r in history if not isinstance(r.event, SystemEvent))
         assert found[one].replica_spec.replica_count == 7
 
     async def test_a_stream_of_refused_records_is_no_deployment(self, log: RecorderEventLog) -> None:

@@ -6,7 +6,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+import pytest
+
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.continuity import LogWentBack
 from adapters.kafka.partitioner import partition_of
 from adapters.kafka.publisher import EventPublisher
 from adapters.kafka.topics import Topics
@@ -102,6 +105,7 @@ async def test_every_event_is_published_with_what_caused_it(kafka: KafkaConnecti
         "content-type": b"application/cloudevents+json; charset=UTF-8",
         "position": b"4",
         "version": b"2",
+        "incarnation": b"1",
     }
     event = json.loads(second.value)
     assert {name: event[name] for name in ("specversion", "source", "type", "subject", "time", "datacontenttype")} == {
@@ -207,3 +211,20 @@ async def test_a_broker_that_is_away_holds_the_position_back(topics: Topics) -> 
     await asyncio.wait_for(running, 20)
 
     assert log.followers == {}
+
+
+async def test_a_position_that_goes_back_ends_the_publisher_with_the_command_to_run(
+    kafka: KafkaConnection, topics: Topics
+) -> None:
+    """An older database was put in place under a running worker."""
+    log = MemoryLog()
+    log.add(uuid4(), DeploymentReady(at=AT, replicas=1))
+    publisher = EventPublisher(kafka, topics, log, epoch="one", poll_seconds=30.0)
+    wake = asyncio.Event()
+    running = asyncio.create_task(publisher.run(asyncio.Event(), wake))
+    await log.until_published()
+    wake.set()
+    log.followers.clear()
+
+    with pytest.raises(LogWentBack, match="routekeeper new-incarnation"):
+        await asyncio.wait_for(running, 20)

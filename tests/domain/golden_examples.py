@@ -8,6 +8,8 @@ from domain import events as e
 from domain.autoscaling.decision import DecisionReason, RuleEvaluation, ScalingDecision
 from domain.autoscaling.rules import Comparator, MetricSource, Pause, ScalingPolicy, StepRule
 from domain.failures import FailureKind
+from domain.incarnations import IncarnationBegun, RereadPartition
+from domain.pauses import EffectsPaused, EffectsResumed, Everything, ResourceGroup, SingleDeployment
 from domain.recorded import AnyEvent
 from domain.rejections import RecordsRejected, RejectedRecord
 from domain.revision import HealthCheck, Revision
@@ -194,11 +196,31 @@ EXAMPLES: Final[list[tuple[AnyEvent, AnyEvent]]] = [
         e.EndpointUnregistrationFailed.model_validate(_FAILED_SHORT),
         e.EndpointUnregistrationFailed.model_validate(_FAILED_LONG),
     ),
+    (e.EndpointDoubted(at=AT, settles_at=LATER), e.EndpointDoubted(at=AT, settles_at=LATER)),
     (e.EndpointAbandoned(at=AT, reason=""), e.EndpointAbandoned(at=AT, reason="proxy-target-missing: none for gpu")),
     (e.DeploymentDestroyed(at=AT, abandoned_routes=0), e.DeploymentDestroyed(at=AT, abandoned_routes=2)),
     (
         e.CommandHadNoEffect(at=AT, command="c", reason=""),
         e.CommandHadNoEffect(at=AT, command="destroy", reason="the deployment is being destroyed already"),
+    ),
+    (
+        EffectsPaused(at=AT, scope=Everything(), reason="", actor=""),
+        EffectsPaused(at=AT, scope=SingleDeployment(deployment_id=ONE), reason="a new proxy", actor="alice"),
+    ),
+    (
+        EffectsResumed(at=AT, scope=Everything(), reason="", actor=""),
+        EffectsResumed(at=AT, scope=ResourceGroup(resource_group="gpu"), reason="all well", actor="bob"),
+    ),
+    (
+        IncarnationBegun(at=AT, incarnation=2, after_position=0, settles_at=LATER, reread=()),
+        IncarnationBegun(
+            at=AT,
+            incarnation=3,
+            after_position=9_007_199_254_740_993,
+            settles_at=LATER,
+            reread=(RereadPartition(topic="routekeeper.commands", epoch="0198c0de", partition=11, until=7),),
+            actor="alice",
+        ),
     ),
     (
         RecordsRejected(

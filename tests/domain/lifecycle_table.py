@@ -56,6 +56,7 @@ COMMANDS: Final[dict[str, c.AnyCommand]] = {
     "start-registration": c.StartEndpointRegistration(
         deployment_id=h.DEPLOYMENT, deadline=after(20), settles_at=after(50)
     ),
+    "doubt-endpoint": c.DoubtEndpoint(deployment_id=h.DEPLOYMENT, settles_at=NOW + timedelta(seconds=50)),
     "registered": c.RecordEndpointRegistered(deployment_id=h.DEPLOYMENT, url=h.URL),
     "unregistered": c.RecordEndpointUnregistered(deployment_id=h.DEPLOYMENT, sent_at=NOW),
     "registration-failed": h.failure_of(Operation.CHECK_PENDING),
@@ -92,6 +93,7 @@ MEANING: Final[dict[str, tuple[type[e.DeploymentEvent], ...] | RejectionCode]] =
     "noted": (e.RouteStatusReported,),
     "started": (e.EndpointRegistrationStarted,),
     "url": (e.EndpointRegistered,),
+    "doubted": (e.EndpointDoubted,),
     "no-url": (e.EndpointUnregistered,),
     "reg-fail": (e.EndpointRegistrationFailed,),
     "calc-fail": (e.DesiredReplicasCalculationFailed,),
@@ -107,7 +109,6 @@ MEANING: Final[dict[str, tuple[type[e.DeploymentEvent], ...] | RejectionCode]] =
     "!rollout": RejectionCode.ROLLOUT_NOT_SUPPORTED,
     "!bounds": RejectionCode.INVALID_BOUNDS,
     "!until": RejectionCode.INVALID_UNTIL,
-    "!route": RejectionCode.UNKNOWN_ROUTE,
     "!changed": RejectionCode.CHANGED_MEANWHILE,
     "!ending": RejectionCode.BEING_DESTROYED,
     "!over": RejectionCode.DESTROYED,
@@ -129,7 +130,8 @@ override-until-the-past   !unknown  !until     !until     !until     !until     
 destroy                   !unknown  gone       gone       destroy    destroy    destroy    destroy    same        same          !over
 destroy-with-force        !unknown  gone       gone       destroy    destroy    destroy    destroy    destroy     gone          !over
 report-route-terminated   !unknown  -          -          -          noted      noted      noted      noted       noted         -
-report-route-healthy      !unknown  !route     !route     !route     noted      -          -          -           -             -
+report-route-healthy      !unknown  -          -          -          noted      -          -          -           -             -
+doubt-endpoint            !unknown  doubted    doubted    doubted    doubted    doubted    doubted    doubted     doubted       -
 start-registration        !unknown  !changed   started    started    started    started    started    !ending     !ending       !over
 registered                !unknown  url        url        url        url        url        url        url         url           !over
 unregistered              !unknown  -          -          -          -          -          -          no-url      -             -

@@ -5,7 +5,9 @@ from domain import events as e
 from domain.deployment import Endpoint, Lifecycle, Registration
 from domain.errors import RejectionCode
 from domain.failures import FailureKind
+from domain.limits import DecisionLimits
 from domain.operations import Operation
+from domain.work import next_work
 from tests.domain import histories as h
 from tests.domain.scenario import NOW, after, given
 
@@ -97,3 +99,22 @@ def test_a_failed_assertion_of_a_registered_endpoint_keeps_its_url() -> None:
 
     assert state.endpoint.url == h.URL
     assert state.lifecycle is Lifecycle.READY
+
+
+def test_a_doubted_endpoint_is_asserted_at_once_and_its_delete_waits_until_earlier_calls_have_settled() -> None:
+    doubted = given(*h.READY).when(c.DoubtEndpoint(deployment_id=h.DEPLOYMENT, settles_at=after(50))).state
+
+    assert doubted.endpoint.settles_at == after(50)
+    work = next_work(doubted, DecisionLimits())
+    assert work is not None
+    assert (work.operation, work.due_at <= NOW) == (Operation.CHECK_PENDING, True)
+
+
+def test_an_endpoint_that_was_asserted_is_in_doubt_no_more() -> None:
+    when = given(*h.READY).when(c.DoubtEndpoint(deployment_id=h.DEPLOYMENT, settles_at=after(50)))
+    asserted = when.and_when(c.RecordEndpointRegistered(deployment_id=h.DEPLOYMENT, url=h.URL)).state
+
+    assert not asserted.endpoint.doubted
+    assert asserted.endpoint.settles_at == after(50)
+    work = next_work(asserted, DecisionLimits())
+    assert work is None or work.due_at > NOW

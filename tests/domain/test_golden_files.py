@@ -17,6 +17,8 @@ EXPECTED = {
 
 # A name is never changed and never taken away; a changed shape is a new name, added here.
 NAMES = [
+    "control.effects-paused.v1",
+    "control.effects-resumed.v1",
     "deployment.command-had-no-effect.v1",
     "deployment.created.v1",
     "deployment.desired-replicas-calculated.v1",
@@ -24,6 +26,7 @@ NAMES = [
     "deployment.destroyed.v1",
     "deployment.destruction-requested.v1",
     "deployment.endpoint-abandoned.v1",
+    "deployment.endpoint-doubted.v1",
     "deployment.endpoint-registered.v1",
     "deployment.endpoint-registration-failed.v1",
     "deployment.endpoint-registration-started.v1",
@@ -42,6 +45,7 @@ NAMES = [
     "deployment.scaling-policy-set.v1",
     "deployment.target-revision-set.v1",
     "intake.records-rejected.v1",
+    "log.incarnation-begun.v1",
 ]
 
 

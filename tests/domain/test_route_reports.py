@@ -1,8 +1,13 @@
+from collections.abc import Sequence
+
 import pytest
 
 from domain import commands as c
 from domain import events as e
+from domain.deciding.route_reports import unknown_routes
+from domain.deployment import Deployment
 from domain.errors import RejectionCode
+from domain.evolve import replay
 from domain.routes import RouteStatus
 from tests.domain import histories as h
 from tests.domain.scenario import NOW, given
@@ -22,6 +27,12 @@ def change(number: int, previous: RouteStatus, status: RouteStatus) -> e.RouteSt
 
 def changes(*expected: e.RouteStatusChange) -> e.RouteStatusReported:
     return e.RouteStatusReported(at=NOW, changes=expected, start_failures=0, scale_out_not_before=None)
+
+
+def state_of(history: Sequence[e.DeploymentEvent]) -> Deployment:
+    state = replay(history)
+    assert state is not None
+    return state
 
 
 def test_what_is_new_is_noted_with_what_was_before() -> None:
@@ -71,10 +82,32 @@ def test_the_end_of_a_route_may_be_reported_again(status: RouteStatus) -> None:
 
 
 @pytest.mark.parametrize("status", [status for status in ALL if not status.is_terminal])
-def test_a_route_that_was_never_made_is_rejected_by_its_place_in_the_report(status: RouteStatus) -> None:
-    when = given(*h.READY).when(report((1, RouteStatus.UNHEALTHY), (9, status)))
+def test_a_route_that_was_never_made_is_named_and_the_others_are_taken_over(status: RouteStatus) -> None:
+    """Known routes count; the rejection names the unknown one by its place in the report."""
+    mixed = report((1, RouteStatus.UNHEALTHY), (9, status))
+    given(*h.READY).when(mixed).then(changes(change(1, RouteStatus.HEALTHY, RouteStatus.UNHEALTHY)))
 
-    when.then_rejected(RejectionCode.UNKNOWN_ROUTE, "reports.1.route_id")
+    unknown = unknown_routes(state_of(h.READY), mixed)
+    assert unknown is not None
+    assert (unknown.code, unknown.field) == (RejectionCode.UNKNOWN_ROUTE, "reports.1.route_id")
+    assert unknown.value == str(h.route_id(9))
+
+
+def test_of_many_unknown_routes_some_are_named_and_all_are_counted() -> None:
+    unknown = unknown_routes(state_of(h.READY), report(*((100 + n, RouteStatus.HEALTHY) for n in range(500))))
+
+    assert unknown is not None
+    assert "and 490 more" in unknown.message
+    assert len(unknown.message) < 1000
+
+
+@pytest.mark.parametrize("status", [RouteStatus.TERMINATED, RouteStatus.FAILED_TO_START])
+def test_the_end_of_an_unknown_route_is_no_news(status: RouteStatus) -> None:
+    assert unknown_routes(state_of(h.READY), report((9, status))) is None
+
+
+def test_nothing_is_unknown_to_a_destroyed_deployment() -> None:
+    assert unknown_routes(state_of(h.DESTROYED), report((9, RouteStatus.HEALTHY))) is None
 
 
 @pytest.mark.parametrize("status", ALL)

@@ -10,8 +10,7 @@ from adapters.event_store.event_log import open_sqlite_log
 from adapters.kafka.envelope import RecordLimits
 from domain.deployment import Deployment, Lifecycle
 from domain.evolve import evolve
-from domain.recorded import LoggedEvent
-from domain.rejections import RecordsRejected
+from domain.recorded import LoggedEvent, SystemEvent
 from handlers.deployment_repository import ScalingGroupProxyTarget
 from service.settings import KafkaSettings, Settings
 from tests.handlers.fault_load import MAX_RECORD_BYTES, Load
@@ -189,7 +188,7 @@ class World:
         new = await self.log.read(after=after, limit=10_000)
         for logged in new:
             recorded = logged.recorded
-            if not isinstance(recorded.event, RecordsRejected):
+            if not isinstance(recorded.event, SystemEvent):
                 self.states[recorded.stream_id] = evolve(self.states.get(recorded.stream_id), recorded.event)
         self.events += new
         return new

@@ -10,6 +10,8 @@ from domain import commands as c
 from domain.autoscaling.rules import Comparator, MetricSource, ScalingPolicy, StepRule
 from domain.recorded import RecordCause
 from domain.rejections import RecordsRejected, rejection_stream
+from domain.revision import Revision
+from domain.routes import RouteStatus
 from handlers.ports import EventTooLarge
 from handlers.records import PartitionId
 from tests.handlers.decision_support import (
@@ -198,3 +200,25 @@ async def test_where_even_a_refusal_is_too_large_whoever_submitted_is_told(worke
         await worker.submit(reading(None, item(P0, 0, refusal())))
 
     assert worker.log.committed == []
+
+
+async def test_unknown_routes_of_a_report_are_refused_once_and_the_others_are_taken_over(
+    worker: DecidingWorker,
+) -> None:
+    revision = Revision(revision_id=UUID(int=8), image="image", model="model")
+    await worker.decider.execute([create(D1).model_copy(update={"target_revision": revision})], "test")
+    await worker.decider.execute([c.RecordEndpointRegistered(deployment_id=D1, url="http://chat")], "test")
+    await worker.decider.execute([c.ScaleOut(deployment_id=D1, count=1, revision_id=revision.revision_id)], "test")
+    [known] = (await worker.decider.load([D1]))[D1].routes
+    ghosts = [UUID(int=900 + number) for number in range(3)]
+    reports = tuple(c.RouteReport(route_id=key, status=RouteStatus.HEALTHY) for key in (ghosts[0], known, *ghosts[1:]))
+    await worker.submit(reading(None, item(P0, 0, c.ReportRoutes(deployment_id=D1, reports=reports))))
+
+    assert (await worker.decider.load([D1]))[D1].routes[known].status is RouteStatus.HEALTHY
+    [(_, refused)] = worker.dead_letters.sent
+    assert (refused.code, refused.field, refused.value) == (
+        "unknown-route",
+        "data.reports.0.route_id",
+        str(ghosts[0]),
+    )
+    assert all(str(ghost) in refused.reason for ghost in ghosts)

@@ -9,6 +9,7 @@ from domain.conditions import ConditionType, conditions
 from domain.deployment import Deployment
 from domain.evolve import evolve
 from domain.operations import Operation
+from domain.recorded import SystemEvent
 from domain.rejections import RecordsRejected
 from projections.catalogue import VIEWS
 from projections.database import open_database
@@ -38,7 +39,7 @@ def transition_times(history: History, deployment_id: UUID) -> dict[ConditionTyp
     since: dict[ConditionType, datetime] = {}
     for logged in history.log:
         event = logged.recorded.event
-        if logged.recorded.stream_id == deployment_id and not isinstance(event, RecordsRejected):
+        if logged.recorded.stream_id == deployment_id and not isinstance(event, SystemEvent):
             state = evolve(state, event)
             for condition in conditions(state):
                 if status.get(condition.type) != condition.status:
