@@ -14,6 +14,7 @@ from domain.recorded import OperationCause
 from handlers.aggregate_cache import Memory
 from handlers.backoff import Backoff
 from handlers.draft import DecisionContext, Draft
+from handlers.known_deployments import KnownDeployments
 from handlers.ownership import Ownership
 from handlers.ports import (
     DeadLetters,
@@ -24,6 +25,7 @@ from handlers.ports import (
     EventTooLarge,
     LogUnavailable,
     PositionConflict,
+    UnknownEventType,
     VersionConflict,
 )
 from handlers.progress import Progress
@@ -32,12 +34,11 @@ from handlers.submission import (
     CommandItem,
     Decided,
     DeciderStopped,
-    Item,
     Submission,
     deployment_ids,
     in_line,
     items_of,
-    refused_as_too_large,
+    refused_instead,
     rejection_streams,
     without,
 )
@@ -101,6 +102,7 @@ class Decider:
         self._clock = clock
         self._limits = limits
         self._memory = Memory(ownership, limits.cached_deployments)
+        self._known = KnownDeployments(event_log, self._memory)
         self._queue: asyncio.Queue[Submission] = asyncio.Queue(limits.queued_submissions)
         self._in_hand: list[Submission] = []
         self._stopped: DeciderStopped | None = None
@@ -134,10 +136,13 @@ class Decider:
         return await self.submit(Submission(items, (), asyncio.get_running_loop().create_future()))
 
     async def load(self, ids: Collection[UUID]) -> Mapping[UUID, Deployment]:
-        """The deployments as last committed; ids that do not exist are absent."""
-        known = {key: state for key in ids if (state := self._memory.deployment(key)) is not None}
-        missing = [key for key in ids if key not in known]
-        return known | dict(await self._log.deployments(missing)) if missing else known
+        """The deployments as last committed; those that do not exist are absent, and those that are :attr:`halted`."""
+        return await self._known.understood(ids)
+
+    @property
+    def halted(self) -> Mapping[UUID, str]:
+        """The deployments that are left alone, as they hold events that this version does not know: which, in words."""
+        return self._known.halted
 
     def owner_of_route(self, route_id: UUID) -> UUID | None:
         """The deployment in memory that holds this route, found by looking through all of them."""
@@ -205,12 +210,12 @@ class Decider:
             except (LogUnavailable, DeadLettersUnavailable) as error:
                 progress.unavailable += 1
                 await self._wait(error, progress.unavailable)
-            except (VersionConflict, EventTooLarge) as error:
+            except (VersionConflict, EventTooLarge, UnknownEventType) as error:
                 self.unavailable_since = None
                 items = items_of(batch)
                 self._memory.drop(deployment_ids(items), rejection_streams(items))
                 progress.conflicts += 1
-                if progress.conflicts >= self._limits.conflict_attempts or isinstance(error, EventTooLarge):
+                if progress.conflicts >= self._limits.conflict_attempts or not isinstance(error, VersionConflict):
                     await self._settle_singly(batch, error)
                     return
             else:
@@ -222,7 +227,7 @@ class Decider:
                 await self._settle([submission])
         elif len(batch[0].items) > 1:
             await self._settle_items(batch[0])
-        elif isinstance(error, EventTooLarge) and (refused := refused_as_too_large(batch[0], error)) is not None:
+        elif (refused := refused_instead(batch[0], error)) is not None:
             await self._settle([refused])
         else:
             batch[0].fail(error)
@@ -251,8 +256,8 @@ class Decider:
         draft = Draft(
             context=self._context,
             now=self._clock(),
-            states=await self._states(items),
-            stream_versions=await self._versions(rejection_streams(items)),
+            states=dict.fromkeys(ids := deployment_ids(items)) | dict(await self._known.all(ids)),
+            stream_versions=await self._known.stream_versions(rejection_streams(items)),
             duplicates=progress.duplicates,
         )
         decided = [draft.add(submission) for submission in batch]
@@ -274,14 +279,3 @@ class Decider:
         commit = Commit(states=changed, samples=draft.samples, position=position)
         for listener in self._listeners:
             listener(commit)
-
-    async def _states(self, items: Sequence[Item]) -> dict[UUID, Deployment | None]:
-        ids = deployment_ids(items)
-        return dict.fromkeys(ids) | dict(await self.load(ids))
-
-    async def _versions(self, streams: Collection[UUID]) -> dict[UUID, int]:
-        versions = {}
-        for stream in streams:
-            known = self._memory.stream_version(stream)
-            versions[stream] = await self._log.stream_version(stream) if known is None else known
-        return versions

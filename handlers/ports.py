@@ -107,7 +107,11 @@ class EventTooLarge(EventLogError):
 
 
 class UnknownEventType(EventLogError):
-    """The log holds an event that this version does not know."""
+    """The log holds an event that this version does not know; ``streams`` says which of those asked for hold one."""
+
+    def __init__(self, message: str, streams: Mapping[UUID, str] | None = None) -> None:
+        super().__init__(message)
+        self.streams = streams or {}
 
 
 class LogUnavailable(EventLogError):
@@ -122,7 +126,10 @@ class EventLog(Protocol):
         ...
 
     async def deployments(self, ids: Collection[UUID]) -> Mapping[UUID, Deployment]:
-        """Load deployments by folding their events; ids without events are absent."""
+        """Load deployments by folding their events; ids without events are absent.
+
+        Raises :class:`UnknownEventType`, which names every deployment among ``ids`` that cannot be folded.
+        """
         ...
 
     async def stream_version(self, stream_id: UUID) -> int:
@@ -138,7 +145,10 @@ class EventLog(Protocol):
         ...
 
     async def read(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
-        """At most ``limit`` events behind position ``after``, in log order."""
+        """At most ``limit`` events behind position ``after``, in log order.
+
+        Ends before an event that is not understood; raises :class:`UnknownEventType` where that is the first one.
+        """
         ...
 
     async def stream(self, stream_id: UUID) -> Sequence[LoggedEvent]:

@@ -32,9 +32,7 @@ class StoredState(BaseModel, Generic[E]):
 
 @cache
 def _state_type(name: str) -> type[StoredState[Any]]:
-    event_type = EVENT_TYPES.get(name)
-    if event_type is None:
-        raise UnknownEventType(f"the log holds an event of type {name!r}, which this version does not know")
+    event_type = EVENT_TYPES[name]
     return StoredState[event_type]  # type: ignore[valid-type] # the parameter is known only at run time
 
 
@@ -75,6 +73,9 @@ class EventMapper(Mapper[UUID]):
 
     def to_recorded(self, stored: StoredEvent) -> RecordedEvent:
         """Deserialise. Raises :class:`UnknownEventType` for a name that is not in the registry."""
+        if stored.topic not in EVENT_TYPES:
+            event_id = f"{stored.originator_id}:{stored.originator_version}"
+            raise UnknownEventType(f"unknown event type {stored.topic!r}: this version does not know event {event_id}")
         state = _state_type(stored.topic).model_validate_json(stored.state)
         event: AnyEvent = state.event
         return RecordedEvent(UUID(str(stored.originator_id)), stored.originator_version, state.cause, event)
