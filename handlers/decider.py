@@ -10,7 +10,7 @@ from uuid import UUID
 
 from domain.commands import AnyCommand
 from domain.deployment import Deployment
-from domain.recorded import OperationCause
+from domain.recorded import OperationCause, RecordedEvent
 from handlers.aggregate_cache import Memory
 from handlers.backoff import Backoff
 from handlers.draft import DecisionContext, Draft
@@ -19,8 +19,8 @@ from handlers.ownership import Ownership
 from handlers.ports import (
     DeadLetters,
     DeadLettersUnavailable,
+    DecisionLog,
     DuplicateCommands,
-    EventLog,
     EventLogError,
     EventTooLarge,
     LogUnavailable,
@@ -29,7 +29,7 @@ from handlers.ports import (
     VersionConflict,
 )
 from handlers.progress import Progress
-from handlers.records import SamplesRecord
+from handlers.records import PartitionId, ReceivedRecord, Refusal, SamplesRecord
 from handlers.submission import (
     CommandItem,
     Decided,
@@ -67,12 +67,16 @@ class DeciderLimits:
 class Commit:
     """What has become true: the deployments that changed, and the samples that were received.
 
-    ``position`` is that of the last event in the log (0: this commit held none).
+    ``position`` is that of the last event in the log (0: this commit held none). The rest is what led there: what was
+    submitted, which records of it were ``refused``, and the ``events`` of deployments.
     """
 
     states: Sequence[Deployment]
     samples: Sequence[SamplesRecord]
     position: int
+    submissions: Sequence[Submission] = ()
+    refused: Mapping[PartitionId, Sequence[tuple[ReceivedRecord, Refusal]]] = field(default_factory=dict)
+    events: Sequence[RecordedEvent] = ()
 
 
 #: Is told of every commit, in their order.
@@ -88,7 +92,7 @@ class Decider:
 
     def __init__(
         self,
-        event_log: EventLog,
+        event_log: DecisionLog,
         dead_letters: DeadLetters,
         context: DecisionContext,
         *,
@@ -108,6 +112,7 @@ class Decider:
         self._stopped: DeciderStopped | None = None
         self._listeners: list[CommitListener] = []
         self.unavailable_since: datetime | None = None
+        self.unavailable_reason = ""
 
     def listen(self, listener: CommitListener) -> None:
         """Tell ``listener`` of every commit from now on."""
@@ -245,7 +250,7 @@ class Decider:
 
     async def _wait(self, error: LogUnavailable | DeadLettersUnavailable, attempt: int) -> None:
         self.forget()
-        self.unavailable_since = self.unavailable_since or self._clock()
+        self.unavailable_since, self.unavailable_reason = self.unavailable_since or self._clock(), str(error)
         delay = self._limits.unavailable_backoff.delay(attempt, random())  # noqa: S311 - spreads load, guards nothing
         log.warning("Trying to commit again in %.2f s: %s", delay, error)
         await asyncio.sleep(delay)
@@ -272,10 +277,16 @@ class Decider:
         self._memory.remember(known, draft.stream_versions, generation=generation)
         for submission, answers in zip(batch, decided, strict=True):
             submission.settle(answers)
-        self._tell(draft, positions[-1] if positions else 0)
+        self._tell(batch, draft, positions[-1] if positions else 0)
 
-    def _tell(self, draft: Draft, position: int) -> None:
-        changed = [state for key in draft.touched if (state := draft.states[key]) is not None]
-        commit = Commit(states=changed, samples=draft.samples, position=position)
+    def _tell(self, batch: Sequence[Submission], draft: Draft, position: int) -> None:
+        commit = Commit(
+            states=[state for key in draft.touched if (state := draft.states[key]) is not None],
+            samples=draft.samples,
+            position=position,
+            submissions=batch,
+            refused=draft.refused,
+            events=draft.events,
+        )
         for listener in self._listeners:
             listener(commit)

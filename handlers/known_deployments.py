@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.deployment import Deployment
 from handlers.aggregate_cache import Memory
-from handlers.ports import EventLog, UnknownEventType
+from handlers.ports import DecisionLog, UnknownEventType
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ class KnownDeployments:
     deployment than there is.
     """
 
-    def __init__(self, event_log: EventLog, memory: Memory) -> None:
+    def __init__(self, event_log: DecisionLog, memory: Memory) -> None:
         self.halted: dict[UUID, str] = {}
         self._log = event_log
         self._memory = memory

@@ -118,8 +118,8 @@ class LogUnavailable(EventLogError):
     """The store does not answer now."""
 
 
-class EventLog(Protocol):
-    """The append-only log of everything that happened, and what commits with it."""
+class DecisionLog(Protocol):
+    """The part of the log that deciding needs."""
 
     async def append(self, batch: LogBatch) -> Sequence[int]:
         """Write all of ``batch`` or nothing; give the positions of its events. Raises :class:`EventLogError`."""
@@ -135,6 +135,10 @@ class EventLog(Protocol):
     async def stream_version(self, stream_id: UUID) -> int:
         """The version of the last event in a stream (0: there is none)."""
         ...
+
+
+class EventLog(DecisionLog, Protocol):
+    """The append-only log of everything that happened, and what commits with it."""
 
     async def positions(self, origins: Collection[PartitionId]) -> Mapping[PartitionId, Position]:
         """How far partitions were read; those never read are absent."""

@@ -85,6 +85,11 @@ class Reconciler:
         self._is_draining = False
         decider.listen(self.committed)
 
+    @property
+    def queue(self) -> DueQueue:
+        """Who is due when."""
+        return self._queue
+
     def committed(self, commit: Commit) -> None:
         """Take note of what is due now, and of samples that rules are to be held against."""
         for state in commit.states:

@@ -15,6 +15,7 @@ from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.draft import DecisionContext
 from handlers.executor import DeploymentExecutor
 from handlers.intake import Intake
+from handlers.measured import MeasuredExecutor, MeasuredLog, MeasuredProxyCalls
 from handlers.ownership import Ownership
 from handlers.ports import DeadLetters, EventLog
 from handlers.proxy_calls import ProxyCalls
@@ -22,6 +23,7 @@ from handlers.reconciler import Reconciler
 from handlers.reconciliation import Reconciliation
 from handlers.records import ParsedRecord, ReceivedRecord
 from handlers.samples import SampleStore
+from handlers.telemetry import NO_TELEMETRY, Telemetry, report_of
 from service.settings import KafkaSettings, Settings
 
 
@@ -54,16 +56,27 @@ def assemble(
     clock: Callable[[], datetime] = utc_now,
     new_id: NewId = uuid4,
     place: Callable[[UUID], int] = partition_hash,
+    telemetry: Telemetry = NO_TELEMETRY,
 ) -> ControlPlane:
     """Put the control plane together; ``partitions`` (count) is how many the commands topic has."""
     ownership = Ownership(settings.kafka.topics.commands, partitions, place)
     context = DecisionContext(limits=settings.decisions, new_id=new_id, partition_hash=place)
-    decider = Decider(event_log, dead_letters, context, ownership=ownership, clock=clock, limits=settings.decider)
+    decider = Decider(
+        MeasuredLog(event_log, telemetry),
+        dead_letters,
+        context,
+        ownership=ownership,
+        clock=clock,
+        limits=settings.decider,
+    )
+    decider.listen(lambda commit: telemetry.committed(report_of(commit, clock(), ownership)))
     samples = SampleStore(settings.samples)
     repository = EventSourcedDeploymentRepository(decider, proxy_targets, samples, clock=clock)
-    proxy_calls = ProxyCalls(settings.proxy.limits)
+    proxy_calls = MeasuredProxyCalls(settings.proxy.limits, telemetry)
     timeout = settings.proxy.call_timeout_seconds
-    executor = DeploymentExecutor(repository, client_pool, proxy_calls=proxy_calls, proxy_timeout_seconds=timeout)
+    executor = MeasuredExecutor(
+        repository, client_pool, proxy_calls=proxy_calls, telemetry=telemetry, proxy_timeout_seconds=timeout
+    )
     reconciliation = Reconciliation(
         executor,
         decider,

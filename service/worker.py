@@ -3,12 +3,9 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-
-from aiokafka.errors import KafkaError
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from adapters.app_proxy import HttpxClientPool
 from adapters.kafka.consumer import RecordConsumer
@@ -17,28 +14,24 @@ from adapters.kafka.publisher import EventPublisher
 from adapters.kafka.stoppable import unless_stopped
 from adapters.kafka.topics import Topics, check_copartitioning, ensure_topics
 from domain.errors import RoutekeeperError
-from handlers.backoff import Backoff
 from handlers.decider import Commit
 from handlers.deployment_repository import ScalingGroupProxyTarget
-from handlers.ports import LogUnavailable
 from projections.catalogue import VIEWS
 from projections.runner import ProjectionRunner
-from service.bootstrap import ControlPlane, assemble
+from service.admin.health import WorkerParts
+from service.admin.port import AdminPort
+from service.bootstrap import ControlPlane, assemble, utc_now
+from service.consumption_pause import pause_while_unavailable
 from service.embedded import find_embedded
+from service.followers import Follower
 from service.kafka_access import KafkaAccess, kafka_or_embedded
 from service.logs import configure_logs
 from service.proxy_targets import load_proxy_targets
 from service.settings import Settings
 from service.stores import Stores, stores_of
-from service.supervision import keep_running, leaves
+from service.supervision import leaves
 
 log = logging.getLogger(__name__)
-
-#: How followers of the log come back after the database was away.
-_FOLLOWER_BACKOFF = Backoff(base=0.2, cap=10.0)
-
-
-_Follower = Callable[[asyncio.Event, asyncio.Event], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +41,16 @@ class Worker:
     settings: Settings
     plane: ControlPlane
     consumer: RecordConsumer
-    publisher: EventPublisher
-    runner: ProjectionRunner
+    views: Follower
+    publisher: Follower
     stores: Stores
+    admin: AdminPort
+    parts: WorkerParts
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then read no more, finish what is under way, and let the followers catch up.
 
-        Raises what ends a worker: an input that cannot be read on, an event that is not understood.
+        Raises what ends a worker: an input that cannot be read on.
         """
         views_wake, publisher_wake = asyncio.Event(), asyncio.Event()
 
@@ -72,31 +67,35 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             decider = group.create_task(self.plane.decider.run(), name="decider")
             reconciler = group.create_task(self.plane.reconciler.run(), name="reconciler")
-            views = group.create_task(self._follow("views", self.runner.run, followers_stop, views_wake))
-            published = group.create_task(self._follow("publisher", self.publisher.run, followers_stop, publisher_wake))
+            views = group.create_task(self.views.run(followers_stop, views_wake), name="views")
+            published = group.create_task(self.publisher.run(followers_stop, publisher_wake), name="publisher")
             listening = group.create_task(self.stores.hear_of_appends(wake), name="listening")
+            self.parts.tasks[:] = [decider, reconciler, views, published, listening]
+            pausing = group.create_task(self._pause_while_unavailable(), name="pausing")
+            admin = group.create_task(self.admin.watch(self.parts), name="admin")
             await self.consumer.run(stop)
+            self.admin.health.is_stopping = True
             grace = self.settings.stop_grace_seconds
             await self.plane.reconciler.drain(grace)
             reconciler.cancel()
             await asyncio.wait([reconciler])
             followers_stop.set()
             _, late = await asyncio.wait([views, published], timeout=grace)
-            for task in (decider, listening, *late):
+            for task in (decider, listening, pausing, admin, *late):
                 task.cancel()
 
-    async def _follow(self, name: str, run: _Follower, stop: asyncio.Event, wake: asyncio.Event) -> None:
-        passing = (LogUnavailable, OperationalError, InterfaceError, KafkaError)
-
-        async def follow() -> None:
-            await self.stores.run_alone(name, lambda: run(stop, wake), stop)
-
-        await keep_running(name, follow, stop=stop, passing=passing, backoff=_FOLLOWER_BACKOFF)
+    async def _pause_while_unavailable(self) -> None:
+        after = self.settings.pause_after_seconds
+        await pause_while_unavailable(self.plane.decider, self.consumer, after_seconds=after, clock=utc_now)
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -> AsyncIterator[Worker]:
+async def open_worker(
+    settings: Settings, kafka: KafkaAccess, partitions: int, admin: AdminPort
+) -> AsyncIterator[Worker]:
     """Open everything that a worker needs, and close it at the end; ``partitions`` (count) of the commands topic.
+
+    How the worker is, ``admin`` tells.
 
     Raises :class:`~domain.errors.RoutekeeperError` where the settings or the log cannot be used.
     """
@@ -118,27 +117,44 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
             client_pool=client_pool,
             proxy_targets=proxy_targets_of(settings),
             partitions=partitions,
+            telemetry=admin.telemetry,
         )
+        consumer = RecordConsumer(plane.intake, kafka.connection, topics, epoch=kafka.epoch, settings=kafka.consumer)
+        event_publisher = EventPublisher(
+            kafka.connection,
+            topics,
+            event_log,
+            epoch=kafka.epoch,
+            batch_size=settings.publisher.batch_size,
+            poll_seconds=settings.publisher.poll_seconds,
+        )
+        runner = ProjectionRunner(
+            engine,
+            VIEWS,
+            event_log,
+            batch_size=settings.projections.batch_size,
+            poll_interval=settings.projections.poll_seconds,
+            cached_rows=settings.projections.cached_rows,
+        )
+        views = Follower("views", runner.run, stores)
+        publisher = Follower("publisher", event_publisher.run, stores)
         yield Worker(
             settings=settings,
             stores=stores,
             plane=plane,
-            consumer=RecordConsumer(plane.intake, kafka.connection, topics, epoch=kafka.epoch, settings=kafka.consumer),
-            publisher=EventPublisher(
-                kafka.connection,
-                topics,
-                event_log,
-                epoch=kafka.epoch,
-                batch_size=settings.publisher.batch_size,
-                poll_seconds=settings.publisher.poll_seconds,
-            ),
-            runner=ProjectionRunner(
-                engine,
-                VIEWS,
-                event_log,
-                batch_size=settings.projections.batch_size,
-                poll_interval=settings.projections.poll_seconds,
-                cached_rows=settings.projections.cached_rows,
+            consumer=consumer,
+            publisher=publisher,
+            views=views,
+            admin=admin,
+            parts=WorkerParts(
+                decider=plane.decider,
+                consumer=consumer,
+                reconciler=plane.reconciler,
+                proxy_calls=plane.proxy_calls,
+                event_log=event_log,
+                publisher=event_publisher,
+                followers=[views, publisher],
+                views=engine,
             ),
         )
 
@@ -161,11 +177,12 @@ async def work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with kafka_or_embedded(settings) as kafka:
+    admin = AdminPort(settings.admin, clock=utc_now)
+    async with admin.open(), kafka_or_embedded(settings) as kafka:
         # A broker may take long to answer; whoever asks to stop does not wait for that.
         partitions = await unless_stopped(stop, _prepare_topics(kafka, settings.kafka.topics))
         if partitions is not None:
-            async with open_worker(settings, kafka, partitions) as worker:
+            async with open_worker(settings, kafka, partitions, admin) as worker:
                 where = worker.stores.log_place
                 log.info("Worker is up: Kafka at %s, log at %s", kafka.connection.bootstrap_servers, where)
                 await worker.run(stop)

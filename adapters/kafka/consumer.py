@@ -66,6 +66,16 @@ class RecordConsumer:
         return dict(self._membership.halted) if self._membership is not None else {}
 
     @property
+    def has_joined(self) -> bool:
+        """Whether the group has given this worker its partitions, be it none."""
+        return self._membership is not None and self._membership.has_joined
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether all partitions that were assigned are being read."""
+        return self._membership is not None and self._membership.is_prepared
+
+    @property
     def is_paused(self) -> bool:
         """Whether nothing is read for the time being."""
         return self._is_paused

@@ -48,6 +48,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
     ) -> None:
         self.has_handled = False
         self.is_paused = False
+        self.has_joined = False
         self.halted: dict[PartitionId, str] = {}
         self._consumer = consumer
         self._handler = handler
@@ -70,6 +71,11 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
     def reading(self) -> frozenset[PartitionId]:
         """The partitions that are being read."""
         return frozenset(self._origins(self._held - self._unprepared))
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether all that is assigned is being read."""
+        return not self._unprepared
 
     async def lags(self) -> Mapping[PartitionId, int]:
         """How many records of each partition are not committed yet. Raises aiokafka's ``KafkaError``."""
@@ -94,6 +100,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 - it is all of them
         """Finish what is being handled, for a bounded time, and let go of everything."""
         self._generation += 1
+        self.has_joined = False
         self._unprepared = frozenset()
         self._taken_away.set()
         await self._finish_work()
@@ -103,6 +110,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         """Leave a note; the reading task prepares the partitions."""
         self._generation += 1
         self._unprepared = frozenset(assigned)
+        self.has_joined = True
         self._taken_away.clear()
 
     async def _turn(self, stop: asyncio.Event) -> None:
