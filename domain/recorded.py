@@ -9,9 +9,14 @@ from pydantic import Field
 from domain.events import DeploymentEvent
 from domain.message import Message, Name
 from domain.rejections import RecordsRejected
+from domain.trace import TraceContext
 
 #: What streams are made of.
 AnyEvent = DeploymentEvent | RecordsRejected
+
+
+#: The trace that led here, if one did; what was stored before there were traces has none, and neither says so.
+Trace = Annotated[TraceContext | None, Field(exclude_if=lambda trace: trace is None)]
 
 
 class RecordCause(Message):
@@ -26,6 +31,7 @@ class RecordCause(Message):
     id: str = ""
     type: str = ""
     actor: str = ""
+    trace: Trace = None
 
 
 class OperationCause(Message):
@@ -33,6 +39,7 @@ class OperationCause(Message):
 
     kind: Literal["operation"] = "operation"
     operation: Name
+    trace: Trace = None
 
 
 #: What led to an event.

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from domain.commands import AnyCommand
 from domain.deployment import Deployment
-from domain.recorded import OperationCause, RecordedEvent
+from domain.recorded import RecordedEvent
 from handlers.aggregate_cache import Memory
 from handlers.backoff import Backoff
 from handlers.draft import DecisionContext, Draft
@@ -42,6 +42,7 @@ from handlers.submission import (
     rejection_streams,
     without,
 )
+from handlers.traces import LatestTraces
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,7 @@ class Decider:
         self._in_hand: list[Submission] = []
         self._stopped: DeciderStopped | None = None
         self._listeners: list[CommitListener] = []
+        self.traces = LatestTraces()
         self.unavailable_since: datetime | None = None
         self.unavailable_reason = ""
 
@@ -136,8 +138,7 @@ class Decider:
         """Submit commands of Routekeeper's own that ``operation`` led to."""
         if not commands:
             return []
-        cause = OperationCause(operation=operation)
-        items = [CommandItem(command, cause) for command in commands]
+        items = [CommandItem(each, self.traces.cause(operation, each.deployment_id)) for each in commands]
         return await self.submit(Submission(items, (), asyncio.get_running_loop().create_future()))
 
     async def load(self, ids: Collection[UUID]) -> Mapping[UUID, Deployment]:
@@ -288,5 +289,6 @@ class Decider:
             refused=draft.refused,
             events=draft.events,
         )
+        self.traces.note(draft.events)
         for listener in self._listeners:
             listener(commit)

@@ -133,6 +133,7 @@ class Draft:
             id=sender.id,
             type=sender.type,
             actor=sender.actor,
+            trace=sender.trace,
         )
         decided = self._decide(command, cause)
         if decided.rejection is not None:

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+from opentelemetry.trace import Tracer
+
 from adapters.event_store.repository import EventSourcedDeploymentRepository
 from adapters.kafka.envelope import parse_record
 from adapters.kafka.partitioner import partition_hash
+from adapters.tracing import DecisionSpans, TracedClientPool
 from domain.decide import NewId
 from handlers.app_proxy import ClientPool
 from handlers.decider import Decider
@@ -45,6 +48,17 @@ class ControlPlane:
     proxy_calls: ProxyCalls
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observers:
+    """Who looks on: what counts and times, and what is told of spans of traces (``None``: nobody)."""
+
+    telemetry: Telemetry = NO_TELEMETRY
+    tracer: Tracer | None = None
+
+
+_NOBODY = Observers()
+
+
 def assemble(
     settings: Settings,
     *,
@@ -56,9 +70,10 @@ def assemble(
     clock: Callable[[], datetime] = utc_now,
     new_id: NewId = uuid4,
     place: Callable[[UUID], int] = partition_hash,
-    telemetry: Telemetry = NO_TELEMETRY,
+    observers: Observers = _NOBODY,
 ) -> ControlPlane:
     """Put the control plane together; ``partitions`` (count) is how many the commands topic has."""
+    telemetry, tracer = observers.telemetry, observers.tracer
     ownership = Ownership(settings.kafka.topics.commands, partitions, place)
     context = DecisionContext(limits=settings.decisions, new_id=new_id, partition_hash=place)
     decider = Decider(
@@ -74,6 +89,9 @@ def assemble(
     repository = EventSourcedDeploymentRepository(decider, proxy_targets, samples, clock=clock)
     proxy_calls = MeasuredProxyCalls(settings.proxy.limits, telemetry)
     timeout = settings.proxy.call_timeout_seconds
+    if tracer is not None:
+        decider.listen(DecisionSpans(tracer))
+    client_pool = TracedClientPool(client_pool, decider.traces.of, tracer)
     executor = MeasuredExecutor(
         repository, client_pool, proxy_calls=proxy_calls, telemetry=telemetry, proxy_timeout_seconds=timeout
     )

@@ -20,7 +20,7 @@ from projections.catalogue import VIEWS
 from projections.runner import ProjectionRunner
 from service.admin.health import WorkerParts
 from service.admin.port import AdminPort
-from service.bootstrap import ControlPlane, assemble, utc_now
+from service.bootstrap import ControlPlane, Observers, assemble, utc_now
 from service.consumption_pause import pause_while_unavailable
 from service.embedded import find_embedded
 from service.followers import Follower
@@ -30,6 +30,7 @@ from service.proxy_targets import load_proxy_targets
 from service.settings import Settings
 from service.stores import Stores, stores_of
 from service.supervision import leaves
+from service.tracing import exported_traces
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ async def open_worker(
             client_pool=client_pool,
             proxy_targets=proxy_targets_of(settings),
             partitions=partitions,
-            telemetry=admin.telemetry,
+            observers=Observers(telemetry=admin.telemetry, tracer=stack.enter_context(exported_traces())),
         )
         consumer = RecordConsumer(plane.intake, kafka.connection, topics, epoch=kafka.epoch, settings=kafka.consumer)
         event_publisher = EventPublisher(

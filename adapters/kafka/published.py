@@ -85,5 +85,9 @@ def desired_route_records(logged: LoggedEvent) -> list[OutgoingRecord]:
 
 
 def _place(logged: LoggedEvent) -> tuple[Header, ...]:
-    """What lets a reader ignore what it has seen."""
-    return (("position", str(logged.position).encode()), ("version", str(logged.recorded.version).encode()))
+    """What lets a reader ignore what it has seen, and go on with the trace that led to it."""
+    place = (("position", str(logged.position).encode()), ("version", str(logged.recorded.version).encode()))
+    trace = logged.recorded.cause.trace
+    if trace is None:
+        return place
+    return (*place, *((name, text.encode()) for name, text in trace.headers().items()))
