@@ -107,7 +107,10 @@ class EventTooLarge(EventLogError):
 
 
 class UnknownEventType(EventLogError):
-    """The log holds an event that this version does not know; ``streams`` says which of those asked for hold one."""
+    """The log holds an event whose type, or whose shape, this version does not know.
+
+    ``streams`` says which of those asked for hold one, and which event that is.
+    """
 
     def __init__(self, message: str, streams: Mapping[UUID, str] | None = None) -> None:
         super().__init__(message)

@@ -76,7 +76,7 @@ def test_a_cause_without_a_trace_is_stored_as_before() -> None:
 @pytest.mark.parametrize("trace", [None, TraceContext(parent=HEADER)])
 def test_what_is_published_carries_the_trace_that_led_to_it(trace: TraceContext | None) -> None:
     cause = OperationCause(operation="destroy", trace=trace)
-    logged = LoggedEvent(9, RecordedEvent(uuid4(), 3, cause, DeploymentDestroyed(at=NOW, abandoned_routes=())))
+    logged = LoggedEvent(9, RecordedEvent(uuid4(), 3, cause, DeploymentDestroyed(at=NOW, abandoned_routes=0)))
 
     headers = dict(event_record(logged).headers)
 
