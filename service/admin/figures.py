@@ -7,7 +7,7 @@ from datetime import datetime
 
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.prometheus.gauges import Lag, WorkerGauges
@@ -50,7 +50,7 @@ class Figures:
             gauges.queued.set(len(parts.reconciler.queue))
             gauges.overdue.set(max(0.0, (now - earliest).total_seconds()) if earliest else 0.0)
             gauges.set_circuits(parts.proxy_calls.snapshot())
-        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+        return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
 
     async def run(self, parts: WorkerParts) -> None:
         """Ask again and again, until cancelled; what does not answer keeps its last numbers."""

@@ -63,6 +63,8 @@ async def test_what_was_done_is_counted_and_what_waits_is_measured(
     assert rejected in text
     assert f'routekeeper_consumer_lag_records{{partition="0",topic="{topics.routes}"}} 0.0' in text
     assert "routekeeper_ready 1.0" in text
+    media_type = (await running.http.get("/metrics")).headers["content-type"]
+    assert media_type == "text/plain; version=0.0.4; charset=utf-8"
 
 
 async def test_a_proxy_that_is_left_alone_is_told_of_but_does_not_make_the_worker_unready(
