@@ -11,12 +11,17 @@ from domain.incarnations import IncarnationBegun
 from domain.message import Message, Name
 from domain.pauses import PauseEvent
 from domain.rejections import RecordsRejected
+from domain.trace import TraceContext
 
 #: What is in streams that are no deployment's.
 SystemEvent = RecordsRejected | PauseEvent | IncarnationBegun
 
 #: What streams are made of.
 AnyEvent = DeploymentEvent | SystemEvent
+
+
+#: The trace that led here, if one did; what was stored before there were traces has none, and neither says so.
+Trace = Annotated[TraceContext | None, Field(exclude_if=lambda trace: trace is None)]
 
 
 class RecordCause(Message):
@@ -31,6 +36,7 @@ class RecordCause(Message):
     id: str = ""
     type: str = ""
     actor: str = ""
+    trace: Trace = None
 
 
 class OperationCause(Message):
@@ -38,6 +44,7 @@ class OperationCause(Message):
 
     kind: Literal["operation"] = "operation"
     operation: Name
+    trace: Trace = None
 
 
 #: What led to an event.

@@ -5,6 +5,7 @@
     ConsumptionHalted        a partition cannot be read on from where it was left
      ├── TopicRecreated      what the topic holds is not what was read from it before
      └── RecordsLost         records were deleted before they were read
+    PartitionsHalted         some partitions are to rest, the others are read on
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -27,6 +28,18 @@ class RecordsLost(ConsumptionHalted):
     """Records were deleted before they were read."""
 
 
+class PartitionsHalted(RoutekeeperError):
+    """Some partitions cannot be read on by this version; ``reasons`` says why, ``lost`` are to be read again.
+
+    Everything else of the batch was committed.
+    """
+
+    def __init__(self, reasons: Mapping[PartitionId, str], lost: Collection[PartitionId] = ()) -> None:
+        super().__init__("; ".join(f"{origin.topic}/{origin.partition}: {why}" for origin, why in reasons.items()))
+        self.reasons = dict(reasons)
+        self.lost = frozenset(lost) - reasons.keys()
+
+
 class RecordHandler(Protocol):
     """Handles what is read, and owns how far each partition was read.
 
@@ -47,7 +60,8 @@ class RecordHandler(Protocol):
 
         Raises :class:`~handlers.ports.PositionConflict`, :class:`~handlers.ports.LogUnavailable` or
         :class:`~handlers.ports.DeadLettersUnavailable` where they could not be: then all partitions of these records
-        are handed to :meth:`assigned` again, and read again from the positions that it gives. Anything else that is
+        are handed to :meth:`assigned` again, and read again from the positions that it gives. Raises
+        :class:`PartitionsHalted` where some partitions are to rest until they are assigned anew. Anything else that is
         raised ends the consumer.
         """
         ...

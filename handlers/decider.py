@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from random import random
 from types import MappingProxyType
@@ -12,24 +11,25 @@ from uuid import UUID
 from domain.autoscaling.record import EvaluationRecord
 from domain.commands import AnyCommand
 from domain.deployment import Deployment
-from domain.recorded import OperationCause
 from handlers.aggregate_cache import Memory
-from handlers.backoff import Backoff
 from handlers.commit import Commit, CommitListener
+from handlers.decider_limits import DeciderLimits
 from handlers.draft import DecisionContext, Draft
+from handlers.known_deployments import KnownDeployments
 from handlers.ownership import Ownership
 from handlers.pausing import pauses_for
 from handlers.ports import (
     DeadLetters,
     DeadLettersUnavailable,
+    DecisionLog,
     DeploymentEvaluation,
     DuplicateCommands,
-    EventLog,
     EventLogError,
     EventTooLarge,
     LogUnavailable,
     PositionConflict,
     SampleReport,
+    UnknownEventType,
     VersionConflict,
 )
 from handlers.progress import Progress
@@ -44,29 +44,16 @@ from handlers.submission import (
     deployment_ids,
     in_line,
     items_of,
-    refused_as_too_large,
+    refused_instead,
     rejection_streams,
     without,
 )
+from handlers.traces import LatestTraces
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeciderLimits:
-    """Bounds of the decider.
-
-    ``batch_size``: most items to a commit (count); ``batch_wait_seconds``: how long the first of a batch waits for
-    others; ``cached_deployments`` and ``queued_submissions``: most of each in memory (count); ``conflict_attempts``:
-    how often a batch is decided again before its items are committed one by one (count).
-    """
-
-    batch_size: int = 200
-    batch_wait_seconds: float = 0.005
-    cached_deployments: int = 50_000
-    queued_submissions: int = 1_000
-    conflict_attempts: int = 3
-    unavailable_backoff: Backoff = field(default_factory=lambda: Backoff(base=0.05, cap=5.0))
+_DEFAULT_LIMITS = DeciderLimits()
 
 
 class Decider:
@@ -78,13 +65,13 @@ class Decider:
 
     def __init__(
         self,
-        event_log: EventLog,
+        event_log: DecisionLog,
         dead_letters: DeadLetters,
         context: DecisionContext,
         *,
         ownership: Ownership,
         clock: Callable[[], datetime],
-        limits: DeciderLimits = DeciderLimits(),
+        limits: DeciderLimits = _DEFAULT_LIMITS,
     ) -> None:
         self._log = event_log
         self._dead_letters = dead_letters
@@ -92,11 +79,14 @@ class Decider:
         self._clock = clock
         self._limits = limits
         self._memory = Memory(ownership, limits.cached_deployments)
+        self._known = KnownDeployments(event_log, self._memory)
         self._queue: asyncio.Queue[Submission] = asyncio.Queue(limits.queued_submissions)
         self._in_hand: list[Submission] = []
         self._stopped: DeciderStopped | None = None
         self._listeners: list[CommitListener] = []
+        self.traces = LatestTraces()
         self.unavailable_since: datetime | None = None
+        self.unavailable_reason = ""
 
     def listen(self, listener: CommitListener) -> None:
         """Tell ``listener`` of every commit from now on."""
@@ -123,8 +113,9 @@ class Decider:
         evaluations: Mapping[UUID, EvaluationRecord] = MappingProxyType({}),
     ) -> Sequence[Decided]:
         """Submit commands of Routekeeper's own that ``operation`` led to, each with its deployment's evaluation."""
-        cause = OperationCause(operation=operation)
-        return await self._submit([CommandItem(c, cause, evaluations.get(c.deployment_id)) for c in commands])
+        ids = [command.deployment_id for command in commands]
+        causes = [self.traces.cause(operation, key) for key in ids]
+        return await self._submit([*map(CommandItem, commands, causes, map(evaluations.get, ids))])
 
     async def record(self, evaluations: Iterable[DeploymentEvaluation]) -> None:
         """Have evaluations recorded that change nothing; as :meth:`submit`."""
@@ -140,10 +131,13 @@ class Decider:
         return await self.submit(Submission(items, (), asyncio.get_running_loop().create_future()))
 
     async def load(self, ids: Collection[UUID]) -> Mapping[UUID, Deployment]:
-        """The deployments as last committed; ids that do not exist are absent."""
-        known = {key: state for key in ids if (state := self._memory.deployment(key)) is not None}
-        missing = [key for key in ids if key not in known]
-        return known | dict(await self._log.deployments(missing)) if missing else known
+        """The deployments as last committed; those that do not exist are absent, and those that are :attr:`halted`."""
+        return await self._known.understood(ids)
+
+    @property
+    def halted(self) -> Mapping[UUID, str]:
+        """The deployments that are left alone, as they hold events that this version does not know: which, in words."""
+        return self._known.halted
 
     def in_memory(self, deployment_id: UUID) -> Deployment | None:
         """The deployment as last committed, if it need not be loaded."""
@@ -215,12 +209,12 @@ class Decider:
             except (LogUnavailable, DeadLettersUnavailable) as error:
                 progress.unavailable += 1
                 await self._wait(error, progress.unavailable)
-            except (VersionConflict, EventTooLarge) as error:
+            except (VersionConflict, EventTooLarge, UnknownEventType) as error:
                 self.unavailable_since = None
                 items = items_of(batch)
                 self._memory.drop(deployment_ids(items), rejection_streams(items))
                 progress.conflicts += 1
-                if progress.conflicts >= self._limits.conflict_attempts or isinstance(error, EventTooLarge):
+                if progress.conflicts >= self._limits.conflict_attempts or not isinstance(error, VersionConflict):
                     await self._settle_singly(batch, error)
                     return
             else:
@@ -232,7 +226,7 @@ class Decider:
                 await self._settle([submission])
         elif len(batch[0].items) > 1:
             await self._settle_items(batch[0])
-        elif isinstance(error, EventTooLarge) and (refused := refused_as_too_large(batch[0], error)) is not None:
+        elif (refused := refused_instead(batch[0], error)) is not None:
             await self._settle([refused])
         else:
             batch[0].fail(error)
@@ -250,7 +244,7 @@ class Decider:
 
     async def _wait(self, error: LogUnavailable | DeadLettersUnavailable, attempt: int) -> None:
         self.forget()
-        self.unavailable_since = self.unavailable_since or self._clock()
+        self.unavailable_since, self.unavailable_reason = self.unavailable_since or self._clock(), str(error)
         delay = self._limits.unavailable_backoff.delay(attempt, random())  # noqa: S311 - spreads load, guards nothing
         log.warning("Trying to commit again in %.2f s: %s", delay, error)
         await asyncio.sleep(delay)
@@ -261,8 +255,8 @@ class Decider:
         draft = Draft(
             context=self._context,
             now=self._clock(),
-            states=await self._states(items),
-            stream_versions=await self._versions(rejection_streams(items)),
+            states=dict.fromkeys(ids := deployment_ids(items)) | dict(await self._known.all(ids)),
+            stream_versions=await self._known.stream_versions(rejection_streams(items)),
             duplicates=progress.duplicates,
             pauses=await pauses_for(items, self._log),
         )
@@ -278,21 +272,17 @@ class Decider:
         self._memory.remember(known, draft.stream_versions, generation=generation)
         for submission, answers in zip(batch, decided, strict=True):
             submission.settle(answers)
-        self._tell(draft, positions[-1] if positions else 0)
+        self._tell(batch, draft, positions[-1] if positions else 0)
 
-    def _tell(self, draft: Draft, position: int) -> None:
-        changed = [state for key in draft.touched if (state := draft.states[key]) is not None]
-        commit = Commit(states=changed, samples=draft.samples, position=position)
+    def _tell(self, batch: Sequence[Submission], draft: Draft, position: int) -> None:
+        commit = Commit(
+            states=[state for key in draft.touched if (state := draft.states[key]) is not None],
+            samples=draft.samples,
+            position=position,
+            submissions=batch,
+            refused=draft.refused,
+            events=draft.events,
+        )
+        self.traces.note(draft.events)
         for listener in self._listeners:
             listener(commit)
-
-    async def _states(self, items: Sequence[Item]) -> dict[UUID, Deployment | None]:
-        ids = deployment_ids(items)
-        return dict.fromkeys(ids) | dict(await self.load(ids))
-
-    async def _versions(self, streams: Collection[UUID]) -> dict[UUID, int]:
-        versions = {}
-        for stream in streams:
-            known = self._memory.stream_version(stream)
-            versions[stream] = await self._log.stream_version(stream) if known is None else known
-        return versions

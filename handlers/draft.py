@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.chunks import chunks
 from domain.commands import AnyCommand, CreateDeployment, DoubtEndpoint, ReportRoutes
 from domain.decide import NewId, decide
 from domain.deciding.route_reports import unknown_routes
@@ -16,7 +15,6 @@ from domain.incarnations import IncarnationBegun
 from domain.limits import DecisionLimits
 from domain.pauses import PAUSES_ID, Pauses, decide_pause, evolve_pauses
 from domain.recorded import OperationCause, RecordCause, RecordedEvent
-from domain.rejections import MAX_REJECTED_PER_EVENT, RecordsRejected, RejectedRecord, rejection_stream
 from domain.work import next_work, scales
 from handlers.ports import (
     CommandOutcome,
@@ -34,8 +32,8 @@ from handlers.records import (
     ReceivedRecord,
     Refusal,
     SamplesRecord,
-    Sender,
 )
+from handlers.refused_records import cause_of, refusal_of, rejection_events
 from handlers.submission import (
     CommandItem,
     Decided,
@@ -45,9 +43,6 @@ from handlers.submission import (
     SamplesItem,
     Submission,
 )
-
-#: Longest value shown in a refusal (characters).
-_VALUE_LENGTH = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +93,11 @@ class Draft:
 
     def log_batch(self) -> LogBatch:
         """Everything to commit. To be called once, when all is added."""
-        rejections = [event for origin in self.refused for event in self._rejections(origin)]
+        rejections = [
+            recorded
+            for origin, refused in self.refused.items()
+            for recorded in rejection_events(origin, refused, self.stream_versions, self.now)
+        ]
         return LogBatch(
             events=[*self.events, *rejections],
             positions=list(self.moves.values()),
@@ -147,7 +146,7 @@ class Draft:
                 SampleReport(deployment_id=report.deployment_id, received_at=record.received_at, samples=report.samples)
             )
         else:
-            self._refuse(record, parsed.sender, rejection)
+            self._refuse(record, refusal_of(rejection, parsed.sender))
         return Decided(state)
 
     def _own_samples(self, report: SampleReport) -> Decided:
@@ -179,15 +178,15 @@ class Draft:
         is_command = not isinstance(command, ReportRoutes)
         if is_command and (key in self.duplicates or key in self.outcomes):
             return Decided(self.states.get(command.deployment_id))
-        cause = _cause(record, sender)
+        cause = cause_of(record, sender)
         before = self.states.get(command.deployment_id)
         decided = self._decide(command, cause)
         if isinstance(command, CreateDeployment) and decided.events and self._is_reread(record):
             decided = self._doubt(decided, command.deployment_id, cause)
         if decided.rejection is not None:
-            self._refuse(record, sender, decided.rejection)
+            self._refuse(record, refusal_of(decided.rejection, sender))
         elif isinstance(command, ReportRoutes) and before and (unknown := unknown_routes(before, command)):
-            self._refuse(record, sender, unknown)
+            self._refuse(record, refusal_of(unknown, sender))
         if is_command:
             outcome = Outcome.ACCEPTED if decided.rejection is None else Outcome.REJECTED
             self.outcomes[key] = CommandOutcome(sender.source, sender.id, outcome)
@@ -211,7 +210,7 @@ class Draft:
         if key not in self.duplicates and key not in self.outcomes:
             for event in decide_pause(self.pauses, parsed.command, now=self.now, actor=sender.actor):
                 self.pauses = evolve_pauses(self.pauses, event)
-                self.events.append(RecordedEvent(PAUSES_ID, self.pauses.version, _cause(record, sender), event))
+                self.events.append(RecordedEvent(PAUSES_ID, self.pauses.version, cause_of(record, sender), event))
             self.outcomes[key] = CommandOutcome(sender.source, sender.id, Outcome.ACCEPTED)
         return Decided(None)
 
@@ -229,30 +228,8 @@ class Draft:
             self.touched.setdefault(command.deployment_id, before)
         return Decided(state, events)
 
-    def _refuse(self, record: ReceivedRecord, sender: Sender, rejection: CommandRejected) -> None:
-        refusal = Refusal(
-            code=rejection.code,
-            reason=rejection.message,
-            field=f"data.{rejection.field}" if rejection.field else "data",
-            value="" if rejection.value is None else str(rejection.value)[:_VALUE_LENGTH],
-            sender=sender,
-        )
+    def _refuse(self, record: ReceivedRecord, refusal: Refusal) -> None:
         self.refused.setdefault(record.origin, []).append((record, refusal))
-
-    def _rejections(self, origin: PartitionId) -> Iterable[RecordedEvent]:
-        stream = rejection_stream(origin.topic, origin.epoch, origin.partition)
-        for some in chunks(self.refused[origin], MAX_REJECTED_PER_EVENT):
-            event = RecordsRejected(
-                at=self.now,
-                topic=origin.topic,
-                epoch=origin.epoch,
-                partition=origin.partition,
-                records=tuple(_rejected(record, refusal) for record, refusal in some),
-            )
-            first = some[0][0]
-            cause = RecordCause(topic=origin.topic, epoch=origin.epoch, partition=origin.partition, offset=first.offset)
-            self.stream_versions[stream] += 1
-            yield RecordedEvent(stream, self.stream_versions[stream], cause, event)
 
     def _due(self) -> Iterable[DueWork]:
         for deployment_id, before in self.touched.items():
@@ -274,32 +251,3 @@ class Draft:
     def _due_work(self, state: Deployment) -> tuple[datetime | None, bool]:
         work = next_work(state, self.context.limits)
         return work.due_at if work else None, scales(state)
-
-
-def _cause(record: ReceivedRecord, sender: Sender) -> RecordCause:
-    origin = record.origin
-    return RecordCause(
-        topic=origin.topic,
-        epoch=origin.epoch,
-        partition=origin.partition,
-        offset=record.offset,
-        source=sender.source,
-        id=sender.id,
-        type=sender.type,
-        actor=sender.actor,
-    )
-
-
-def _rejected(record: ReceivedRecord, refusal: Refusal) -> RejectedRecord:
-    return RejectedRecord(
-        offset=record.offset,
-        digest=record.digest,
-        length=len(record.value or b""),
-        code=refusal.code,
-        field=refusal.field,
-        value=refusal.value[:_VALUE_LENGTH],
-        reason=refusal.reason[:2000],
-        key=(record.key or b"").decode(errors="replace")[:_VALUE_LENGTH],
-        source=refusal.sender.source if refusal.sender else "",
-        id=refusal.sender.id if refusal.sender else "",
-    )

@@ -28,6 +28,7 @@ from handlers.deployment_repository import (
 )
 from handlers.isolation import attempt, fetch_apart, store_apart
 from handlers.ledger import ExecutionLedger, failure_code, failure_text
+from handlers.log_context import concerning
 from handlers.proxy_calls import ProxyCalls
 from handlers.results import DeploymentExecutionResult
 
@@ -81,7 +82,8 @@ class DeploymentExecutor:
         ledger = ExecutionLedger(deployments)
         for deployment in deployments:
             if deployment.target_revision is None:
-                log.warning("Deployment %s has no target revision, skipping", deployment.id)
+                extra = {"deployment_id": deployment.id}
+                log.warning("Deployment %s has no target revision, skipping", deployment.id, extra=extra)
                 ledger.skip(deployment)
 
         def failed(deployment: Deployment, error: Exception) -> None:
@@ -202,9 +204,11 @@ class DeploymentExecutor:
             target = targets[deployment.resource_group]
             if target is None:
                 return
-            answer = await attempt(partial(self._call_proxy, target, deployment, call))
+            with concerning(deployment_id=deployment.id):
+                answer = await attempt(partial(self._call_proxy, target, deployment, call))
             if isinstance(answer, Exception):
-                log.warning("Call to the proxy failed for deployment %s: %s", deployment.id, answer)
+                extra = {"deployment_id": deployment.id}
+                log.warning("Call to the proxy failed for deployment %s: %s", deployment.id, answer, extra=extra)
                 failed(deployment, answer)
             else:
                 answers[deployment.id] = answer

@@ -5,9 +5,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 
 from domain.chunks import chunks
+from handlers.consumption import PartitionsHalted
 from handlers.decider import Decider
 from handlers.ownership import Ownership
-from handlers.ports import EventLog, Position, PositionConflict, PositionMove, VersionConflict
+from handlers.ports import EventLog, Position, PositionConflict, PositionMove, UnknownEventType, VersionConflict
 from handlers.records import PartitionId, ReceivedRecord, RecordParser
 from handlers.submission import RecordItem, Submission
 
@@ -56,7 +57,8 @@ class Intake:
         """Have the records' effects committed.
 
         Raises :class:`PositionConflict` where somebody else has read them, or wrote to the same deployments so often
-        meanwhile that they have to be read again.
+        meanwhile that they have to be read again, and :class:`PartitionsHalted` where the next record of a partition is
+        for a deployment with events that this version does not know.
         """
         submissions = []
         for some in self._chunks(records):
@@ -65,11 +67,16 @@ class Intake:
             await self._decider.enqueue(submissions[-1])
         results = await asyncio.gather(*(submission.done for submission in submissions), return_exceptions=True)
         lost: set[PartitionId] = set()
+        halted: dict[PartitionId, str] = {}
         for submission, result in zip(submissions, results, strict=True):
-            if isinstance(result, PositionConflict | VersionConflict):
+            if isinstance(result, UnknownEventType):
+                halted |= {move.origin: str(result) for move in submission.moves}
+            elif isinstance(result, PositionConflict | VersionConflict):
                 lost |= {move.origin for move in submission.moves}
             elif isinstance(result, BaseException):
                 raise result
+        if halted:
+            raise PartitionsHalted(halted, lost)
         if lost:
             raise PositionConflict(lost)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.deployment import Deployment
 from domain.pauses import PAUSES_ID, EffectsPaused, EffectsResumed, Pauses, evolve_pauses
-from handlers.ports import EventLog, LogUnavailable
+from handlers.ports import DecisionLog, EventLog, LogUnavailable
 from handlers.records import PauseRecord
 from handlers.submission import Item, RecordItem
 
@@ -30,7 +30,7 @@ class PauseLimits:
     least_seconds: float = 0.1
 
 
-async def stored_pauses(event_log: EventLog) -> Pauses:
+async def stored_pauses(event_log: DecisionLog) -> Pauses:
     """The pauses that stand, by the log."""
     pauses = Pauses()
     for logged in await event_log.stream(PAUSES_ID):
@@ -39,7 +39,7 @@ async def stored_pauses(event_log: EventLog) -> Pauses:
     return pauses
 
 
-async def pauses_for(items: Sequence[Item], event_log: EventLog) -> Pauses:
+async def pauses_for(items: Sequence[Item], event_log: DecisionLog) -> Pauses:
     """What is needed to decide the items: the pauses if one of them is about pauses, which is rare."""
     if any(isinstance(item, RecordItem) and isinstance(item.parsed, PauseRecord) for item in items):
         return await stored_pauses(event_log)

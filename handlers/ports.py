@@ -158,27 +158,45 @@ class EventTooLarge(EventLogError):
 
 
 class UnknownEventType(EventLogError):
-    """The log holds an event that this version does not know."""
+    """The log holds an event whose type, or whose shape, this version does not know.
+
+    ``streams`` says which of those asked for hold one, and which event that is.
+    """
+
+    def __init__(self, message: str, streams: Mapping[UUID, str] | None = None) -> None:
+        super().__init__(message)
+        self.streams = streams or {}
 
 
 class LogUnavailable(EventLogError):
     """The store does not answer now."""
 
 
-class EventLog(Protocol):
-    """The append-only log of everything that happened, and what commits with it."""
+class DecisionLog(Protocol):
+    """The part of the log that deciding needs."""
 
     async def append(self, batch: LogBatch) -> Sequence[int]:
         """Write all of ``batch`` or nothing; give the positions of its events. Raises :class:`EventLogError`."""
         ...
 
     async def deployments(self, ids: Collection[UUID]) -> Mapping[UUID, Deployment]:
-        """Load deployments by folding their events; ids without events are absent."""
+        """Load deployments by folding their events; ids without events are absent.
+
+        Raises :class:`UnknownEventType`, which names every deployment among ``ids`` that cannot be folded.
+        """
         ...
 
     async def stream_version(self, stream_id: UUID) -> int:
         """The version of the last event in a stream (0: there is none)."""
         ...
+
+    async def stream(self, stream_id: UUID) -> Sequence[LoggedEvent]:
+        """All events of one stream in order."""
+        ...
+
+
+class EventLog(DecisionLog, Protocol):
+    """The append-only log of everything that happened, and what commits with it."""
 
     async def positions(self, origins: Collection[PartitionId]) -> Mapping[PartitionId, Position]:
         """How far partitions were read; those never read are absent."""
@@ -217,11 +235,10 @@ class EventLog(Protocol):
         ...
 
     async def read(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
-        """At most ``limit`` events behind position ``after``, in log order."""
-        ...
+        """At most ``limit`` events behind position ``after``, in log order.
 
-    async def stream(self, stream_id: UUID) -> Sequence[LoggedEvent]:
-        """All events of one stream in order."""
+        Ends before an event that is not understood; raises :class:`UnknownEventType` where that is the first one.
+        """
         ...
 
     async def position_at(self, moment: datetime) -> int:

@@ -56,7 +56,7 @@ class ProxyCallLimits(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyTargetSnapshot:
-    """How calls to one proxy stand at this moment; all numbers are counts."""
+    """How calls to one proxy stand at this moment; numbers are counts, but ``retry_after`` is seconds."""
 
     address: str
     limit: int
@@ -64,6 +64,7 @@ class ProxyTargetSnapshot:
     waiting: int
     breaker: BreakerState
     consecutive_failures: int
+    retry_after: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class ProxyCalls:
                 waiting=target.limit.waiting,
                 breaker=target.breaker.state,
                 consecutive_failures=target.breaker.consecutive_failures,
+                retry_after=target.breaker.retry_after,
             )
             for target in self._targets.values()
         )

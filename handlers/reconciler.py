@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import product
@@ -16,7 +15,6 @@ from domain.limits import DecisionLimits
 from domain.operations import Operation
 from domain.pauses import Pauses
 from domain.work import Work, next_work, scales
-from handlers.backoff import Backoff
 from handlers.commit import Commit
 from handlers.decider import Decider
 from handlers.due_queue import DueQueue
@@ -25,6 +23,7 @@ from handlers.ownership import Ownership
 from handlers.patience import load_patiently
 from handlers.pausing import PauseGate
 from handlers.ports import EventLog, LogUnavailable
+from handlers.reconciler_limits import ReconcilerLimits
 from handlers.reconciliation import Reconciliation
 from handlers.scaling_memory import ScalingMemory
 
@@ -34,25 +33,7 @@ log = logging.getLogger(__name__)
 _Lane = tuple[Operation, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReconcilerLimits:
-    """Bounds of the reconciler.
-
-    ``batch_size``: most deployments handed to one run of an operation (count); ``lanes``: over how many lanes the
-    scaling groups are spread, so that a slow proxy holds up no other lane (count); ``batches``: most runs of one
-    operation at a time in one lane (count); ``dispatch_size``: most deployments looked at in one go (count);
-    ``poll_seconds``: how often the log is asked who is due, as a safety net; ``debounce_seconds``: how long after news
-    of a deployment its rules are evaluated, with all news that has come by then; ``stuck_backoff``: how long to leave
-    a deployment alone whose work changes nothing.
-    """
-
-    batch_size: int = 100
-    lanes: int = 16
-    batches: int = 4
-    dispatch_size: int = 5_000
-    poll_seconds: float = 30.0
-    debounce_seconds: float = 0.05
-    stuck_backoff: Backoff = field(default_factory=lambda: Backoff(base=0.1, cap=60.0))
+_DEFAULT_LIMITS = ReconcilerLimits()
 
 
 class Reconciler:
@@ -71,7 +52,7 @@ class Reconciler:
         *,
         clock: Callable[[], datetime],
         decision_limits: DecisionLimits,
-        limits: ReconcilerLimits = ReconcilerLimits(),
+        limits: ReconcilerLimits = _DEFAULT_LIMITS,
         gate: PauseGate | None = None,
     ) -> None:
         self._log = event_log
@@ -94,6 +75,11 @@ class Reconciler:
         self._is_draining = False
         decider.listen(self.committed)
         self._gate.listen(self._resumed)
+
+    @property
+    def queue(self) -> DueQueue:
+        """Who is due when."""
+        return self._queue
 
     def committed(self, commit: Commit) -> None:
         """Take note of what is due now, and of samples that rules are to be held against."""

@@ -8,6 +8,7 @@ from hashlib import sha256
 from domain.autoscaling.samples import MetricsReport
 from domain.commands import ExternalCommand
 from domain.pauses import PauseCommand
+from domain.trace import TraceContext
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,12 +39,16 @@ class ReceivedRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """Who sent a record, by its own account: CloudEvents ``source``, ``id`` and ``type``, and the ``actor``."""
+    """Who sent a record, by its own account: CloudEvents ``source``, ``id`` and ``type``, and the ``actor``.
+
+    ``trace`` is what the sender was doing.
+    """
 
     source: str
     id: str
     type: str
     actor: str = ""
+    trace: TraceContext | None = None
 
 
 @dataclass(frozen=True, slots=True)

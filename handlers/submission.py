@@ -12,7 +12,15 @@ from domain.errors import CommandRejected, RejectionCode, RoutekeeperError
 from domain.events import DeploymentEvent
 from domain.recorded import OperationCause
 from domain.rejections import rejection_stream
-from handlers.ports import DeploymentEvaluation, PositionConflict, PositionMove, SampleReport
+from handlers.ports import (
+    DeploymentEvaluation,
+    EventLogError,
+    EventTooLarge,
+    PositionConflict,
+    PositionMove,
+    SampleReport,
+    UnknownEventType,
+)
 from handlers.records import CommandRecord, ParsedRecord, PartitionId, ReceivedRecord, Refusal, SamplesRecord
 
 #: The code of a refusal whose event would be larger than the log takes.
@@ -158,16 +166,19 @@ def in_line(batch: Sequence[Submission]) -> tuple[list[Submission], list[Submiss
     return fitting, strays
 
 
-def refused_as_too_large(submission: Submission, error: Exception) -> Submission | None:
-    """Make of a single record whose event is too large one that is refused, or ``None`` where that did not help.
+def refused_instead(submission: Submission, error: EventLogError) -> Submission | None:
+    """Make of a single record whose event is too large one that is refused; ``None`` where that would not help.
 
-    A command of Routekeeper's own is answered instead: whoever submitted it looks at the deployment again.
+    A command of Routekeeper's own is answered instead: whoever submitted it looks at the deployment again. A record for
+    a deployment that this version does not understand is not refused, a later version may well accept it.
     """
     [item] = submission.items
+    if not isinstance(error, EventTooLarge | UnknownEventType):
+        return None
     if not isinstance(item, RecordItem):
         submission.settle([Decided(None, rejection=CommandRejected(RejectionCode.CHANGED_MEANWHILE, str(error)))])
         return None
-    if isinstance(item.parsed, Refusal) and item.parsed.code == _TOO_LARGE:
+    if isinstance(error, UnknownEventType) or (isinstance(item.parsed, Refusal) and item.parsed.code == _TOO_LARGE):
         return None
     refusal = Refusal(code=_TOO_LARGE, reason=str(error), field="data", sender=item.parsed.sender)
     return Submission([RecordItem(item.record, refusal)], submission.moves, submission.done)

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from pydantic import Json
-from sqlalchemy import ColumnElement, Connection, Index, Table, and_, select
+from sqlalchemy import ColumnElement, Connection, Index, Table, and_, func, select
 
 from domain.autoscaling.conditions import ScalingConditionType
 from domain.autoscaling.rules import Pause, ScalingPolicy
@@ -160,6 +160,12 @@ def find_deployments(
         if value is not None:
             query = query.where(DEPLOYMENTS.c[column] == str(value))
     return fetch(connection, query, DeploymentRow)
+
+
+def count_by_lifecycle(connection: Connection) -> dict[Lifecycle, int]:
+    """How many deployments there are in each part of their life; parts without any are absent."""
+    query = select(DEPLOYMENTS.c.lifecycle, func.count()).group_by(DEPLOYMENTS.c.lifecycle)
+    return {Lifecycle(lifecycle): number for lifecycle, number in connection.execute(query)}
 
 
 def resolve_deployment(connection: Connection, reference: str) -> DeploymentRow:

@@ -90,6 +90,8 @@ class ProjectionRunner:
         """Fold to the end of the log, or up to position ``until`` inclusive."""
         while await self.step(until=until):
             pass
+        # What was read last may have ended before an event that is not understood: only the next look says so.
+        await self.step(until=until)
 
     async def step(self, *, until: int | None = None) -> bool:
         """Fold at most one batch into each view, the most advanced first; tells whether there may be more."""

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+from opentelemetry.trace import Tracer
+
 from adapters.event_store.repository import EventSourcedDeploymentRepository
 from adapters.kafka.envelope import parse_record
 from adapters.kafka.partitioner import partition_hash
+from adapters.tracing import DecisionSpans, TracedClientPool
 from domain.decide import NewId
 from handlers.app_proxy import ClientPool
 from handlers.decider import Decider
@@ -15,6 +18,7 @@ from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.draft import DecisionContext
 from handlers.executor import DeploymentExecutor
 from handlers.intake import Intake
+from handlers.measured import MeasuredExecutor, MeasuredLog, MeasuredProxyCalls
 from handlers.ownership import Ownership
 from handlers.pausing import PauseFollower, PauseGate
 from handlers.ports import DeadLetters, EventLog
@@ -24,7 +28,8 @@ from handlers.reconciliation import Reconciliation
 from handlers.records import ParsedRecord, ReceivedRecord
 from handlers.scaling_memory import ScalingMemory
 from handlers.standing_facts import StandingFacts
-from service.settings import KafkaSettings, Settings
+from handlers.telemetry import NO_TELEMETRY, Telemetry, report_of
+from service.settings import Settings
 
 
 def utc_now() -> datetime:
@@ -49,7 +54,24 @@ class ControlPlane:
     pauses: PauseFollower
 
 
-def assemble(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observers:
+    """Who looks on: what counts and times, and what is told of spans of traces (``None``: nobody)."""
+
+    telemetry: Telemetry = NO_TELEMETRY
+    tracer: Tracer | None = None
+
+    def follow(self, decider: Decider, ownership: Ownership, clock: Callable[[], datetime]) -> None:
+        """Be told of what ``decider`` commits."""
+        decider.listen(lambda commit: self.telemetry.committed(report_of(commit, clock(), ownership)))
+        if self.tracer is not None:
+            decider.listen(DecisionSpans(self.tracer))
+
+
+_NOBODY = Observers()
+
+
+def assemble(  # noqa: PLR0913 - where parts meet, each one is an argument that tests replace
     settings: Settings,
     *,
     event_log: EventLog,
@@ -61,25 +83,32 @@ def assemble(
     new_id: NewId = uuid4,
     place: Callable[[UUID], int] = partition_hash,
     standing: StandingFacts | None = None,
+    observers: Observers = _NOBODY,
 ) -> ControlPlane:
     """Put the control plane together; ``partitions`` (count) is how many the commands topic has.
 
     ``standing`` is what the log says beyond single deployments (``None``: nothing yet).
     """
+    telemetry = observers.telemetry
     ownership = Ownership(settings.kafka.topics.commands, partitions, place)
     standing = standing or StandingFacts()
     context = DecisionContext(
         limits=settings.decisions, new_id=new_id, partition_hash=place, incarnation=standing.incarnation
     )
     gate = PauseGate(standing.pauses)
-    decider = Decider(event_log, dead_letters, context, ownership=ownership, clock=clock, limits=settings.decider)
+    log = MeasuredLog(event_log, telemetry)
+    decider = Decider(log, dead_letters, context, ownership=ownership, clock=clock, limits=settings.decider)
+    observers.follow(decider, ownership, clock)
     scaling = ScalingMemory(event_log, clock=clock, limits=settings.scaling_memory)
     repository = EventSourcedDeploymentRepository(
         decider, proxy_targets, scaling, clock=clock, decision_limits=settings.decisions
     )
-    proxy_calls = ProxyCalls(settings.proxy.limits)
+    proxy_calls = MeasuredProxyCalls(settings.proxy.limits, telemetry)
     timeout = settings.proxy.call_timeout_seconds
-    executor = DeploymentExecutor(repository, client_pool, proxy_calls=proxy_calls, proxy_timeout_seconds=timeout)
+    client_pool = TracedClientPool(client_pool, decider.traces.of, observers.tracer)
+    executor = MeasuredExecutor(
+        repository, client_pool, proxy_calls=proxy_calls, telemetry=telemetry, proxy_timeout_seconds=timeout
+    )
     reconciliation = Reconciliation(
         executor,
         decider,
@@ -102,11 +131,10 @@ def assemble(
         limits=settings.reconciler,
         gate=gate,
     )
-    batch_size = settings.decider.batch_size
     return ControlPlane(
         ownership=ownership,
         decider=decider,
-        intake=Intake(event_log, decider, ownership, _parser(settings.kafka), batch_size=batch_size),
+        intake=_intake(settings, event_log, decider, ownership),
         repository=repository,
         executor=executor,
         scaling=scaling,
@@ -118,5 +146,10 @@ def assemble(
     )
 
 
-def _parser(kafka: KafkaSettings) -> Callable[[ReceivedRecord], ParsedRecord]:
-    return lambda record: parse_record(record, kafka.records, kafka.topics)
+def _intake(settings: Settings, event_log: EventLog, decider: Decider, ownership: Ownership) -> Intake:
+    kafka = settings.kafka
+
+    def parse(record: ReceivedRecord) -> ParsedRecord:
+        return parse_record(record, kafka.records, kafka.topics)
+
+    return Intake(event_log, decider, ownership, parse, batch_size=settings.decider.batch_size)

@@ -4,11 +4,20 @@ import logging
 import sys
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
 
+from handlers.log_context import concerned
 from service.settings import Settings
 
 #: Libraries whose every step is of no interest here.
 _QUIET = ("aiokafka", "httpx", "httpcore", "uvicorn", "asyncio")
+
+
+def _add_subject(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Add what the work under way is about, the deployment and the operation, where the line does not say it."""
+    for name, value in concerned().items():
+        event.setdefault(name, str(value))
+    return event
 
 
 def configure_logs(settings: Settings) -> None:
@@ -17,6 +26,7 @@ def configure_logs(settings: Settings) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        _add_subject,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     rendered: list[structlog.types.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]

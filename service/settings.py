@@ -21,11 +21,11 @@ from adapters.kafka.topics import Topics
 from adapters.postgres.sessions import SessionLimits
 from domain.errors import RoutekeeperError
 from domain.limits import DecisionLimits
-from handlers.decider import DeciderLimits
+from handlers.decider_limits import DeciderLimits
 from handlers.metric_poller import MetricPollerLimits
 from handlers.pausing import PauseLimits
 from handlers.proxy_calls import ProxyCallLimits
-from handlers.reconciler import ReconcilerLimits
+from handlers.reconciler_limits import ReconcilerLimits
 from handlers.reconciliation import RetryPolicy
 from handlers.scaling_memory import ScalingMemoryLimits
 from service.retention import RetentionSettings
@@ -120,11 +120,27 @@ class PublisherSettings:
     poll_seconds: _Seconds = 0.5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminSettings:
+    """Where a worker says how it is: ``/livez``, ``/readyz`` and ``/metrics`` over HTTP.
+
+    ``port``: 0 for none, so that two workers on one machine do not want the same one; 9464 is a good choice. Whoever
+    reaches it can read it: it knows no users. ``refresh_seconds`` is how often numbers are asked for that cost a query,
+    ``max_connections`` the most at a time (count).
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    refresh_seconds: _Seconds = 5.0
+    max_connections: _Count = 32
+
+
 class Settings(BaseSettings):
     """Everything that can be set.
 
     ``data_dir``: where the embedded parts keep their files. ``proxy_targets_file``: which app proxy serves which
     scaling group (YAML). ``stop_grace_seconds``: how long a worker may take to finish what is under way.
+    ``pause_after_seconds``: reading pauses when nothing could be committed for so long, and goes on by itself.
     """
 
     model_config = SettingsConfigDict(
@@ -134,6 +150,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".routekeeper")
     proxy_targets_file: Path | None = None
     stop_grace_seconds: _Seconds = 20.0
+    pause_after_seconds: _Seconds = 10.0
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
@@ -149,6 +166,7 @@ class Settings(BaseSettings):
     projections: ProjectionSettings = Field(default_factory=ProjectionSettings)
     publisher: PublisherSettings = Field(default_factory=PublisherSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    admin: AdminSettings = Field(default_factory=AdminSettings)
 
     @property
     def log_file(self) -> Path:

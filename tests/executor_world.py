@@ -24,7 +24,7 @@ from domain.routes import RouteStatus
 from handlers.backoff import Backoff
 from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.ports import DeadLetters
-from handlers.reconciler import ReconcilerLimits
+from handlers.reconciler_limits import ReconcilerLimits
 from handlers.reconciliation import RetryPolicy
 from handlers.records import PartitionId, ReceivedRecord, Refusal, SamplesRecord, Sender
 from handlers.submission import RecordItem, Submission

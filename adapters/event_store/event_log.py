@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 from uuid import UUID, uuid4
@@ -35,6 +35,7 @@ from handlers.ports import (
     Position,
     Retained,
     SampleReport,
+    UnknownEventType,
 )
 from handlers.records import PartitionId
 
@@ -46,6 +47,9 @@ _READERS = 4
 
 #: How many streams are loaded by one statement (count).
 _STREAMS_AT_ONCE = 500
+
+#: Most streams with events that are not known that a message tells of (count).
+_MOST_NAMED = 3
 
 #: What a store raises that does not answer; the driver's own where the library leaves it as it is.
 _NO_ANSWER = (OperationalError, InterfaceError, InternalError, sqlite3.OperationalError)
@@ -75,13 +79,20 @@ class RecorderEventLog:
         return await self._run(self._readers, self._load, tuple(ids))
 
     def _load(self, ids: Sequence[UUID]) -> Mapping[UUID, Deployment]:
-        found = {}
+        found: dict[UUID, Deployment] = {}
+        unknown: dict[UUID, str] = {}
         for some in chunks(ids, _STREAMS_AT_ONCE):
             for stream_id, stored in groupby(self._recorder.select_many(some), lambda event: event.originator_id):
                 recorded = map(self._mapper.to_recorded, stored)
-                state = replay(r.event for r in recorded if not isinstance(r.event, SystemEvent))
+                try:
+                    state = replay(r.event for r in recorded if not isinstance(r.event, SystemEvent))
+                except UnknownEventType as error:
+                    unknown[UUID(str(stream_id))] = str(error)
+                    continue
                 if state is not None:
                     found[UUID(str(stream_id))] = state
+        if unknown:
+            raise UnknownEventType("; ".join(islice(unknown.values(), _MOST_NAMED)), unknown)
         return found
 
     async def stream_version(self, stream_id: UUID) -> int:
@@ -125,14 +136,25 @@ class RecorderEventLog:
 
     def _read(self, after: int, limit: int) -> Sequence[LoggedEvent]:
         notifications = self._recorder.select_notifications(after, limit, inclusive_of_start=False)
-        return [self._logged(n) for n in notifications]
+        understood: list[LoggedEvent] = []
+        for notification in notifications:
+            try:
+                understood.append(self._logged(notification))
+            except UnknownEventType:
+                if understood:
+                    break
+                raise
+        return understood
 
     async def stream(self, stream_id: UUID) -> Sequence[LoggedEvent]:
         notifications = await self._run(self._readers, self._recorder.select_stream, stream_id)
         return [self._logged(n) for n in notifications]
 
     def _logged(self, notification: Notification) -> LoggedEvent:
-        return LoggedEvent(notification.id, self._mapper.to_recorded(notification))
+        try:
+            return LoggedEvent(notification.id, self._mapper.to_recorded(notification))
+        except UnknownEventType as error:
+            raise UnknownEventType(f"{error}, at position {notification.id}") from None
 
     async def position_at(self, moment: datetime) -> int:
         return await self._run(self._readers, self._recorder.select_position_at, moment)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.recorded import AnyEvent, OperationCause, RecordCause, RecordedEvent
 from domain.registry import EVENT_TYPES
@@ -32,9 +32,7 @@ class StoredState(BaseModel, Generic[E]):
 
 @cache
 def _state_type(name: str) -> type[StoredState[Any]]:
-    event_type = EVENT_TYPES.get(name)
-    if event_type is None:
-        raise UnknownEventType(f"the log holds an event of type {name!r}, which this version does not know")
+    event_type = EVENT_TYPES[name]
     return StoredState[event_type]  # type: ignore[valid-type] # the parameter is known only at run time
 
 
@@ -74,7 +72,20 @@ class EventMapper(Mapper[UUID]):
         )
 
     def to_recorded(self, stored: StoredEvent) -> RecordedEvent:
-        """Deserialise. Raises :class:`UnknownEventType` for a name that is not in the registry."""
-        state = _state_type(stored.topic).model_validate_json(stored.state)
+        """Deserialise. Raises :class:`UnknownEventType` for a name that is not in the registry, or another shape."""
+        if stored.topic not in EVENT_TYPES:
+            what = f"unknown event type {stored.topic!r}: this version does not know event {_event_id(stored)}"
+            raise UnknownEventType(what)
+        try:
+            state = _state_type(stored.topic).model_validate_json(stored.state)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            field = ".".join(map(str, first["loc"]))
+            what = f"event {_event_id(stored)} of type {stored.topic!r} has another shape: {field}: {first['msg']}"
+            raise UnknownEventType(what) from None
         event: AnyEvent = state.event
         return RecordedEvent(UUID(str(stored.originator_id)), stored.originator_version, state.cause, event)
+
+
+def _event_id(stored: StoredEvent) -> str:
+    return f"{stored.originator_id}:{stored.originator_version}"

@@ -41,6 +41,8 @@ class Envelope(Sending):
     subject: Annotated[str | None, Field(description="The id that is the record's key, if given.")] = None
     time: Annotated[AwareDatetime | None, Field(description="When it was sent, with a time zone.")] = None
     datacontenttype: JsonMediaType | None = None
+    traceparent: Annotated[object, Field(description="W3C Trace Context; what is not valid is ignored.")] = None
+    tracestate: Annotated[object, Field(description="W3C Trace Context; what is not valid is ignored.")] = None
     dataschema: Annotated[str, Field(max_length=2000)] | None = None
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer
@@ -62,6 +62,33 @@ class RecordConsumer:
     def assignment(self) -> frozenset[PartitionId]:
         """The partitions that are being read: none before the first join, and while the broker is away."""
         return self._membership.reading if self._membership is not None else frozenset()
+
+    @property
+    def halted(self) -> Mapping[PartitionId, str]:
+        """The partitions that rest because this version does not understand what their records are for, and why."""
+        return dict(self._membership.halted) if self._membership is not None else {}
+
+    @property
+    def has_joined(self) -> bool:
+        """Whether the group has given this worker its partitions, be it none."""
+        return self._membership is not None and self._membership.has_joined
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether all partitions that were assigned are being read."""
+        return self._membership is not None and self._membership.is_prepared
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is read for the time being."""
+        return self._is_paused
+
+    async def lags(self) -> Mapping[PartitionId, int]:
+        """How many records (count) of each partition that is being read are not committed yet.
+
+        Raises aiokafka's ``KafkaError`` where the broker does not say.
+        """
+        return await self._membership.lags() if self._membership is not None else {}
 
     def pause(self) -> None:
         """Read no more records, but stay in the group."""

@@ -13,6 +13,7 @@ from adapters.kafka.refusals import RefusalCode, explain, find_value, refusal, s
 from adapters.kafka.topics import Topics
 from domain.autoscaling.samples import MetricsReport
 from domain.pauses import PAUSES_ID, PauseEffects, ResumeEffects
+from domain.trace import TraceContext, trace_context
 from handlers.records import (
     CommandRecord,
     ParsedRecord,
@@ -38,6 +39,7 @@ class RecordLimits:
 
 _DEFAULT_LIMITS = RecordLimits()
 _DEFAULT_TOPICS = Topics()
+_TRACE_HEADERS = frozenset({"traceparent", "tracestate"})
 
 
 def parse_record(
@@ -51,7 +53,8 @@ def parse_record(
         envelope = ANY_RECORD.validate_json(value, strict=True)
     except ValidationError as error:
         return replace(explain(error, value), sender=_sender(value))
-    sender = Sender(source=envelope.source, id=envelope.id, type=envelope.type, actor=envelope.actor)
+    trace = _trace(record, envelope)
+    sender = Sender(source=envelope.source, id=envelope.id, type=envelope.type, actor=envelope.actor, trace=trace)
     problem = _unstorable(value) or _misplaced(record, envelope, topics)
     if problem is not None:
         return replace(problem, sender=_sender(value))
@@ -62,6 +65,15 @@ def parse_record(
             return PauseRecord(envelope.data, sender)
         case _:
             return CommandRecord(envelope.data, sender)
+
+
+def _trace(record: ReceivedRecord, envelope: AnyRecord) -> TraceContext | None:
+    """What the record's headers say, which is nearer than what came with the CloudEvent from where it began."""
+    headers = {
+        name: value.decode("ascii", errors="replace") for name, value in record.headers if name in _TRACE_HEADERS
+    }
+    by_headers = trace_context(headers.get("traceparent"), headers.get("tracestate", "")) if headers else None
+    return by_headers or trace_context(envelope.traceparent, envelope.tracestate)
 
 
 def _unreadable(value: bytes, limits: RecordLimits) -> Refusal | None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -13,13 +14,16 @@ from adapters.kafka.consumer_settings import ConsumerSettings
 from adapters.kafka.offset_reports import OffsetReports
 from adapters.kafka.partition_starts import PartitionStarts
 from adapters.kafka.stoppable import unless_stopped, wait_for_event
-from handlers.consumption import RecordHandler
+from handlers.consumption import PartitionsHalted, RecordHandler
 from handlers.ports import DeadLettersUnavailable, LogUnavailable, PositionConflict
 from handlers.records import PartitionId
 
 log = logging.getLogger(__name__)
 
 Batch = Mapping[TopicPartition, Sequence[ConsumerRecord]]
+
+#: How often somebody who waits for a batch to be committed looks whether reading was paused (seconds).
+_LOOK_SECONDS = 1.0
 
 _STORE_IN_TROUBLE = (PositionConflict, LogUnavailable, DeadLettersUnavailable)
 
@@ -46,6 +50,8 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
     ) -> None:
         self.has_handled = False
         self.is_paused = False
+        self.has_joined = False
+        self.halted: dict[PartitionId, str] = {}
         self._consumer = consumer
         self._handler = handler
         self._epoch = epoch
@@ -61,6 +67,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         self._generation = 0
         self._taken_away = asyncio.Event()
         self._failures = 0
+        self._in_hand: Mapping[TopicPartition, int] = {}
         self._work: asyncio.Task[None] | None = None
         self._revoking: asyncio.Task[None] | None = None
 
@@ -68,6 +75,21 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
     def reading(self) -> frozenset[PartitionId]:
         """The partitions that are being read."""
         return frozenset(self._origins(self._held - self._unprepared))
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether all that is assigned is being read."""
+        return not self._unprepared
+
+    async def lags(self) -> Mapping[PartitionId, int]:
+        """How many records of each partition are not committed yet. Raises aiokafka's ``KafkaError``."""
+        held = self._origins(self._held - self._unprepared)
+        ends = await self._consumer.end_offsets(list(held.values())) if held else {}
+        positions = {partition: await self._consumer.position(partition) for partition in held.values()}
+        return {
+            origin: max(0, ends[partition] - self._in_hand.get(partition, positions[partition]))
+            for origin, partition in held.items()
+        }
 
     async def run(self, topics: Collection[str], stop: asyncio.Event) -> None:
         """Join, and read until ``stop``. Raises aiokafka's ``KafkaError`` where the broker is lost for good."""
@@ -82,6 +104,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 - it is all of them
         """Finish what is being handled, for a bounded time, and let go of everything."""
         self._generation += 1
+        self.has_joined = False
         self._unprepared = frozenset()
         self._taken_away.set()
         await self._finish_work()
@@ -91,6 +114,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         """Leave a note; the reading task prepares the partitions."""
         self._generation += 1
         self._unprepared = frozenset(assigned)
+        self.has_joined = True
         self._taken_away.clear()
 
     async def _turn(self, stop: asyncio.Event) -> None:
@@ -111,12 +135,22 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         self._work = asyncio.create_task(work)
         stopped = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait({self._work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            patience = min(_LOOK_SECONDS, self._settings.max_poll_interval / 3)
+            waiting, first = {self._work, stopped}, asyncio.FIRST_COMPLETED
+            while not (await asyncio.wait(waiting, timeout=patience, return_when=first))[0]:
+                if self.is_paused:
+                    await unless_stopped(stop, self._stay())
         finally:
             stopped.cancel()
             await self._finish_work()
         if not self._work.cancelled():
             self._work.result()
+
+    async def _stay(self) -> None:
+        """Ask for nothing, which tells the client library that this member is alive while its records wait."""
+        self._apply_pause()
+        with suppress(NoOffsetForPartitionError, OffsetOutOfRangeError):  # the next real look meets them again
+            await self._consumer.getmany(timeout_ms=0)
 
     async def _finish_work(self) -> None:
         if self._work is None or self._work.done():
@@ -135,6 +169,8 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         origins, self._held = self._origins(self._held), frozenset()
         self._starts.forget()
         self._reports.forget()
+        self.halted.clear()
+        self._in_hand = {}
         if origins:
             self._revoking = asyncio.create_task(self._handler.revoked(list(origins)))
             await asyncio.wait({self._revoking})
@@ -176,10 +212,11 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
             return {}
 
     def _apply_pause(self) -> None:
-        if self.is_paused:
-            self._consumer.pause(*self._held)
-        elif paused := self._consumer.paused():
-            self._consumer.resume(*paused)
+        resting = self._held
+        if not self.is_paused:
+            resting = frozenset(p for origin, p in self._origins(self._held).items() if origin in self.halted)
+        self._consumer.pause(*resting)
+        self._consumer.resume(*(self._consumer.paused() - resting))
 
     async def _hand_over(self, batch: Batch, stop: asyncio.Event) -> None:
         records = []
@@ -187,15 +224,25 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
             records += self._starts.received(self._origin(partition), partition, read)
         if not records:
             return
+        self._in_hand = {partition: read[0].offset for partition, read in batch.items()}
         try:
             await self._handler.handle(records)
+        except PartitionsHalted as error:
+            self._halt(error)
         except _STORE_IN_TROUBLE as error:
             self._unprepared |= batch.keys()
             await self._back_off(error, stop)
         else:
             self._failures = 0
             self.has_handled = True
+            self._in_hand = {}
             self._reports.report({partition: read[-1].offset + 1 for partition, read in batch.items()})
+
+    def _halt(self, error: PartitionsHalted) -> None:
+        """Let partitions rest until they are assigned anew, to this version or to a later one."""
+        self.halted |= error.reasons
+        self._unprepared |= {p for origin, p in self._origins(self._held).items() if origin in error.lost}
+        log.error("partitions are not read on: %s", error, extra={"action": "halt-partitions"})
 
     async def _back_off(self, error: Exception, stop: asyncio.Event) -> None:
         self._failures += 1

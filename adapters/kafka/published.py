@@ -99,4 +99,9 @@ def place_headers(position: int, version: int, incarnation: int) -> tuple[Header
 
 
 def _place(logged: LoggedEvent, incarnation: int) -> tuple[Header, ...]:
-    return place_headers(logged.position, logged.recorded.version, incarnation)
+    """Where the event stands, and the trace that led to it, for a reader to go on with."""
+    place = place_headers(logged.position, logged.recorded.version, incarnation)
+    trace = logged.recorded.cause.trace
+    if trace is None:
+        return place
+    return (*place, *((name, text.encode()) for name, text in trace.headers().items()))

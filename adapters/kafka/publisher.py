@@ -79,6 +79,10 @@ class EventPublisher:
         self._random = random
         self._session = ProducerSession(connection, max_request_bytes=_MAX_REQUEST_BYTES)
 
+    async def position(self) -> int:
+        """The position in the log up to which everything is published. Raises what the log raises."""
+        return await self._log.follower(self._name)
+
     async def run(self, stop: asyncio.Event, wake: asyncio.Event) -> None:
         """Publish until ``stop`` is set, and then what is left.
 
@@ -105,7 +109,7 @@ class EventPublisher:
 
     async def _publish_batch(self) -> bool:
         """Publish what comes next; tells whether there may be more."""
-        position = await self._log.follower(self._name)
+        position = await self.position()
         if position < self._reached:
             raise LogWentBack(
                 f"the log was published up to position {self._reached} and now up to {position}. {ADVICE}"

@@ -16,7 +16,8 @@ from domain.limits import DecisionLimits
 from domain.recorded import LoggedEvent
 from handlers.backoff import Backoff
 from handlers.commit import Commit
-from handlers.decider import Decider, DeciderLimits
+from handlers.decider import Decider
+from handlers.decider_limits import DeciderLimits
 from handlers.draft import DecisionContext
 from handlers.ownership import Ownership
 from handlers.ports import LogBatch, PositionMove

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from domain.deployment import Deployment
-from handlers.ports import EventTooLarge, UnknownEventType, VersionConflict
+from handlers.ports import EventTooLarge, VersionConflict
 from handlers.submission import DeciderStopped
 from tests.handlers.decision_support import (
     P0,
@@ -212,18 +212,3 @@ async def test_once_it_has_ended_nobody_waits_in_vain_and_once_it_runs_again_it_
     await asyncio.sleep(0)
     assert (await worker.decider.execute([create(D1)], "test"))[0].rejection is None
     await worker.stop()
-
-
-async def test_an_event_that_this_version_does_not_know_ends_it_with_the_reason(
-    worker: DecidingWorker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def unknown(_ids: object) -> None:
-        raise UnknownEventType("the log holds an event of type 'deployment.from-the-future.v9'")
-
-    monkeypatch.setattr(worker.log, "deployments", unknown)
-
-    with pytest.raises(DeciderStopped, match="from-the-future"):
-        await worker.submit(reading(None, item(P0, 0, create(D1))))
-    with pytest.raises(UnknownEventType):
-        await worker.running
-    worker.running = asyncio.create_task(asyncio.sleep(0))

@@ -8,6 +8,7 @@ from datetime import datetime
 import pytest
 
 from handlers import decider
+from handlers.decider_limits import DeciderLimits
 from handlers.ports import DeadLettersUnavailable, LogUnavailable, PositionConflict
 from tests.handlers.decision_support import (
     AT,
@@ -97,7 +98,7 @@ async def test_each_further_try_waits_longer_up_to_the_cap(
 
     monkeypatch.setattr(decider.asyncio, "sleep", noted)  # type: ignore[attr-defined] # the module's own name for it
     random.seed(1)
-    worker.decider._limits = decider.DeciderLimits()
+    worker.decider._limits = DeciderLimits()
     worker.log.failures = [AWAY] * 12
     await worker.submit(reading(None, item(P0, 0, create(D1))))
 

@@ -15,7 +15,8 @@ from handlers.commit import Commit, CommitListener
 from handlers.decider import Decider
 from handlers.ownership import Ownership
 from handlers.ports import DueWork, EventLog
-from handlers.reconciler import Reconciler, ReconcilerLimits
+from handlers.reconciler import Reconciler
+from handlers.reconciler_limits import ReconcilerLimits
 from handlers.reconciliation import Reconciliation
 from handlers.records import PartitionId
 from handlers.scaling_memory import ScalingMemory

@@ -128,11 +128,11 @@ async def test_a_file_that_is_no_database_is_set_aside_at_the_start(
 async def test_a_damaged_database_is_set_aside_at_the_start(
     sqlite_engine: Engine, history: History, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    log = MemoryLog(history.log)
-    await ProjectionRunner(sqlite_engine, VIEWS, log).catch_up()
+    await ProjectionRunner(sqlite_engine, VIEWS, MemoryLog(history.log)).catch_up()
     sqlite_engine.dispose()
     damaged = damage((tmp_path / DATABASE).read_bytes())
     (tmp_path / DATABASE).write_bytes(damaged)
+    log = MemoryLog(history.log)
 
     async with folding(sqlite_engine, log):
         await log.is_read_from(0)

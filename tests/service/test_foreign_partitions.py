@@ -23,9 +23,12 @@ from domain.deployment import Deployment
 from domain.operations import Operation
 from domain.revision import Revision
 from handlers.commit import Commit
+from service.admin.port import AdminPort
+from service.bootstrap import utc_now
 from service.kafka_access import KafkaAccess
 from service.settings import Settings
-from service.worker import Worker, open_worker
+from service.worker_life import Worker
+from service.worker_parts import open_worker
 from tests.kafka_support import command_record, producing
 
 DEPLOYMENTS = 12
@@ -46,8 +49,9 @@ class Fleet:
         """So many workers that run, and that are stopped cleanly at the end."""
         async with AsyncExitStack() as stack:
             stop = asyncio.Event()
+            admin = AdminPort(self.settings.admin, clock=utc_now)
             self.workers = [
-                await stack.enter_async_context(open_worker(self.settings, self.kafka, partitions))
+                await stack.enter_async_context(open_worker(self.settings, self.kafka, partitions, admin))
                 for _ in range(count)
             ]
             for worker in self.workers:

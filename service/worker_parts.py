@@ -1,0 +1,156 @@
+"""Opens everything that a worker needs, in order, and closes it in the opposite one."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from sqlalchemy import Engine
+
+from adapters.app_proxy import HttpxClientPool
+from adapters.event_store.event_log import RecorderEventLog
+from adapters.kafka.consumer import RecordConsumer
+from adapters.kafka.continuity import check_continuity
+from adapters.kafka.producer import DeadLetterProducer
+from adapters.kafka.publisher import EventPublisher
+from handlers.deployment_repository import ScalingGroupProxyTarget
+from handlers.metric_poller import MetricPoller
+from handlers.standing_facts import StandingFacts, read_standing_facts
+from projections.catalogue import VIEWS
+from projections.runner import ProjectionRunner
+from service.admin.health import WorkerParts
+from service.admin.port import AdminPort
+from service.bootstrap import ControlPlane, Observers, assemble, utc_now
+from service.embedded import find_embedded
+from service.followers import Follower
+from service.kafka_access import KafkaAccess
+from service.prometheus import metric_poller, open_prometheus
+from service.proxy_targets import load_proxy_targets
+from service.retention import keep_pruning
+from service.settings import Settings
+from service.stores import stores_of
+from service.tracing import exported_traces
+from service.worker_life import Worker
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings, kafka: KafkaAccess, partitions: int, admin: AdminPort
+) -> AsyncIterator[Worker]:
+    """Open everything that a worker needs, and close it at the end; ``partitions`` (count) of the commands topic.
+
+    How the worker is, ``admin`` tells.
+
+    Raises :class:`~domain.errors.RoutekeeperError` where the settings or the log cannot be used.
+    """
+    topics = settings.kafka.topics
+    async with AsyncExitStack() as stack:
+        stores = stores_of(settings)
+        event_log = stores.open_log()
+        stack.callback(event_log.close)
+        standing = await read_standing_facts(event_log)
+        await check_continuity(kafka.connection, topics, event_log, standing.incarnation_number)
+        engine = stores.open_views()
+        stack.callback(engine.dispose)
+        client_pool = HttpxClientPool(settings.proxy.connections, ca_file=settings.proxy.ca_file)
+        stack.push_async_callback(client_pool.close)
+        dead_letters = DeadLetterProducer(kafka.connection, topics)
+        stack.push_async_callback(dead_letters.close)
+        plane = assemble(
+            settings,
+            event_log=event_log,
+            dead_letters=dead_letters,
+            client_pool=client_pool,
+            proxy_targets=proxy_targets_of(settings),
+            partitions=partitions,
+            standing=standing,
+            observers=Observers(telemetry=admin.telemetry, tracer=stack.enter_context(exported_traces())),
+        )
+        consumer = _consumer(settings, kafka, plane)
+        event_publisher = _publisher(settings, kafka, event_log, standing)
+        runner = _runner(settings, engine, event_log)
+
+        async def prune(stop: asyncio.Event, _wake: asyncio.Event) -> None:
+            await keep_pruning(event_log, settings.retention, utc_now, stop)
+
+        views = Follower("views", runner.run, stores)
+        publisher = Follower("publisher", event_publisher.run, stores)
+        yield Worker(
+            settings=settings,
+            stores=stores,
+            plane=plane,
+            poller=await _open_poller(settings, plane, stack),
+            consumer=consumer,
+            publisher=publisher,
+            views=views,
+            retention=Follower("retention", prune, stores),
+            admin=admin,
+            parts=WorkerParts(
+                decider=plane.decider,
+                consumer=consumer,
+                reconciler=plane.reconciler,
+                proxy_calls=plane.proxy_calls,
+                event_log=event_log,
+                publisher=event_publisher,
+                followers=[views, publisher],
+                views=engine,
+            ),
+        )
+
+
+def _consumer(settings: Settings, kafka: KafkaAccess, plane: ControlPlane) -> RecordConsumer:
+    return RecordConsumer(
+        plane.intake,
+        kafka.connection,
+        settings.kafka.topics,
+        epoch=kafka.epoch,
+        settings=kafka.consumer,
+        resized=plane.intake.resized,
+    )
+
+
+def _publisher(
+    settings: Settings, kafka: KafkaAccess, event_log: RecorderEventLog, standing: StandingFacts
+) -> EventPublisher:
+    return EventPublisher(
+        kafka.connection,
+        settings.kafka.topics,
+        event_log,
+        epoch=kafka.epoch,
+        incarnation=standing.incarnation_number,
+        batch_size=settings.publisher.batch_size,
+        poll_seconds=settings.publisher.poll_seconds,
+    )
+
+
+def _runner(settings: Settings, engine: Engine, event_log: RecorderEventLog) -> ProjectionRunner:
+    return ProjectionRunner(
+        engine,
+        VIEWS,
+        event_log,
+        batch_size=settings.projections.batch_size,
+        poll_interval=settings.projections.poll_seconds,
+        cached_rows=settings.projections.cached_rows,
+    )
+
+
+async def _open_poller(settings: Settings, plane: ControlPlane, stack: AsyncExitStack) -> MetricPoller | None:
+    queries = open_prometheus(settings.prometheus)
+    if queries is None:
+        return None
+    stack.push_async_callback(queries.close)
+    return metric_poller(settings.prometheus, queries, plane)
+
+
+def proxy_targets_of(settings: Settings) -> Mapping[str, ScalingGroupProxyTarget]:
+    """The proxies that the settings name, else an embedded one that is up."""
+    if settings.proxy_targets_file is not None:
+        return load_proxy_targets(settings.proxy_targets_file)
+    parts = find_embedded(settings.data_dir)
+    if parts is None or parts.proxy is None:
+        log.warning("No app proxy is known: name one in ROUTEKEEPER_PROXY_TARGETS_FILE")
+        return {}
+    target = ScalingGroupProxyTarget(parts.proxy.address, parts.proxy.token)
+    return dict.fromkeys(parts.proxy.groups, target)
