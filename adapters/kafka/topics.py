@@ -4,6 +4,7 @@
 
     TopicsUnusable               the topics are not as they must be
      ├── KafkaUnavailable        no broker answers
+     ├── KafkaRefusesUs          the brokers answer, but TLS or SASL fails
      ├── TopicMissing            a topic is not there
      ├── TopicNotCreated         the cluster refused to make a topic
      └── TopicsNotCopartitioned  the input topics have different numbers of partitions
@@ -18,6 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.handshake import why_refused
 from domain.errors import RoutekeeperError
 
 _NO_ERROR = 0
@@ -30,6 +32,10 @@ class TopicsUnusable(RoutekeeperError):
 
 class KafkaUnavailable(TopicsUnusable):
     """No broker answers."""
+
+
+class KafkaRefusesUs(TopicsUnusable):
+    """The brokers answer, but TLS or SASL fails: certificates, credentials or the security settings are wrong."""
 
 
 class TopicMissing(TopicsUnusable):
@@ -84,26 +90,32 @@ class Topics:
 async def administration(connection: KafkaConnection, *, give_up_after: float) -> AsyncIterator[AIOKafkaAdminClient]:
     """Connect an administration client, closed at the end; everything together may take ``give_up_after`` seconds.
 
-    Raises :class:`KafkaUnavailable` after that time.
+    Raises :class:`KafkaUnavailable` after that time, and :class:`KafkaRefusesUs`.
     """
     admin = AIOKafkaAdminClient(**connection.client_options())
+    obstacle = [""]
     try:
         async with asyncio.timeout(give_up_after):
-            await _start(admin)
+            await _start(admin, connection, obstacle)
             yield admin
     except TimeoutError as error:
         raise KafkaUnavailable(
-            f"Kafka at {connection.bootstrap_servers} did not answer in {give_up_after:g} s"
+            f"Kafka at {connection.bootstrap_servers} did not answer in {give_up_after:g} s{obstacle[0]}"
         ) from error
     finally:
         await admin.close()
 
 
-async def _start(admin: AIOKafkaAdminClient) -> None:
+async def _start(admin: AIOKafkaAdminClient, connection: KafkaConnection, obstacle: list[str]) -> None:
+    """Connect, however long it takes; note what is in the way. Raises :class:`KafkaRefusesUs`."""
     while True:
         try:
             await admin.start()
-        except KafkaConnectionError:
+        except KafkaConnectionError as error:
+            refusal = await why_refused(connection)
+            if refusal is not None and refusal.is_lasting:
+                raise KafkaRefusesUs(f"Kafka does not let us in: {refusal.words}") from error
+            obstacle[0] = "" if refusal is None else f": {refusal.words}"
             await asyncio.sleep(_POLL_INTERVAL)
         else:
             return
