@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -17,6 +18,9 @@ from handlers.app_proxy_errors import (
     ProxyTimedOut,
     ProxyUnreachable,
 )
+
+#: Scheme, host and port: what a connection is made to.
+_Origin = tuple[str, str | None, int | None]
 
 #: Most characters of httpx's own words in an error message.
 _MAX_REPEATED = 200
@@ -52,12 +56,7 @@ class HttpxClientPool:
     """
 
     def __init__(self, limits: HttpxClientPoolLimits | None = None, *, ca_file: Path | None = None) -> None:
-        ssl_context = (
-            httpx.create_ssl_context(trust_env=False)
-            if ca_file is None
-            else ssl.create_default_context(cafile=str(ca_file))
-        )
-        self._session = _HttpxSession(limits or HttpxClientPoolLimits(), ssl_context)
+        self._session = _HttpxSession(limits or HttpxClientPoolLimits(), _ssl_context(ca_file))
         self._closed = False
 
     def load_client_session(self) -> ClientSession:
@@ -70,10 +69,28 @@ class HttpxClientPool:
             raise RuntimeError("the client pool is closed")
         return self._session
 
+    def trust(self, ca_files: Mapping[str, Path]) -> None:
+        """From now on check the proxies at these base URLs against certificates (PEM) of their own, and no others so.
+
+        Calls under way are left alone. Raises what the constructor raises, and then nothing has changed.
+        """
+        self._session.trust({_origin(url): file for url, file in ca_files.items()})
+
     async def close(self) -> None:
         """Close the session; calls under way fail. Closing again does nothing."""
         self._closed = True
         await self._session.close()
+
+
+def _ssl_context(ca_file: Path | None) -> ssl.SSLContext:
+    if ca_file is None:
+        return httpx.create_ssl_context(trust_env=False)
+    return ssl.create_default_context(cafile=str(ca_file))
+
+
+def _origin(url: str) -> _Origin:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +104,27 @@ class _HttpxSession:
 
     def __init__(self, limits: HttpxClientPoolLimits, ssl_context: ssl.SSLContext) -> None:
         self._limits = limits
-        self._client = httpx.AsyncClient(
+        self._client = self._new_client(ssl_context)
+        self._clients: Mapping[_Origin, httpx.AsyncClient] = {}
+        # By the certificates themselves: a file may be replaced by another of the same name.
+        self._by_certificates: dict[bytes, httpx.AsyncClient] = {}
+
+    def trust(self, ca_files: Mapping[_Origin, Path]) -> None:
+        clients = {}
+        for origin, file in ca_files.items():
+            certificates = file.read_bytes()
+            if certificates not in self._by_certificates:
+                self._by_certificates[certificates] = self._new_client(_ssl_context(file))
+            clients[origin] = self._by_certificates[certificates]
+        self._clients = clients
+
+    def _new_client(self, ssl_context: ssl.SSLContext) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
             verify=ssl_context,
             limits=httpx.Limits(
-                max_connections=limits.max_connections,
-                max_keepalive_connections=limits.max_connections,
-                keepalive_expiry=limits.keepalive_seconds,
+                max_connections=self._limits.max_connections,
+                max_keepalive_connections=self._limits.max_connections,
+                keepalive_expiry=self._limits.keepalive_seconds,
             ),
             # A compressed answer could unpack to any size before the cap sees it.
             headers={"Accept-Encoding": "identity"},
@@ -113,15 +145,17 @@ class _HttpxSession:
         # Below the caller's own deadline, which would make "not connected" an unknown outcome.
         connect = min(self._limits.connect_timeout_seconds, seconds / 2)
         phases = httpx.Timeout(seconds, connect=connect, pool=connect)
+        client = self._clients.get(_origin(url), self._client)
         try:
-            async with self._client.stream(method, url, headers=headers, json=json, timeout=phases) as response:
+            async with client.stream(method, url, headers=headers, json=json, timeout=phases) as response:
                 return _Answer(response.status_code, await self._body_of(response))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Without its cause: httpx's frames hold the headers, and with them the token.
             raise _translated(error, f"{method} {url}") from None
 
     async def close(self) -> None:
-        await self._client.aclose()
+        for client in (self._client, *self._by_certificates.values()):
+            await client.aclose()
 
     async def _body_of(self, response: httpx.Response) -> bytes:
         """Read up to ``max_body_bytes``; of an answer other than success, the beginning will do."""

@@ -100,6 +100,11 @@ class Reconciler:
                 self._unevaluated.add(record.report.deployment_id)
         self._wake.set()
 
+    def look_again(self, groups: Collection[str]) -> None:
+        """The app proxies of these scaling groups changed: see at once who waited for that."""
+        self._reconciliation.note_changed_proxies(groups)
+        self._ownership.changed.set()
+
     async def drain(self, seconds: float) -> None:
         """Begin nothing more, and wait at most ``seconds`` for the operations under way and their results."""
         self._is_draining = True

@@ -32,7 +32,10 @@ class KafkaAccess:
 
 
 def known_kafka(settings: Settings) -> KafkaAccess:
-    """The broker of the settings, or the embedded one that is up. Raises :class:`NoBroker` and :class:`SettingsInvalid`."""
+    """The broker of the settings, or the embedded one that is up.
+
+    Raises :class:`NoBroker` and :class:`SettingsInvalid`.
+    """
     kafka = settings.kafka
     parts = find_embedded(settings.data_dir)
     if parts is not None and kafka.bootstrap_servers in {None, parts.broker_address}:

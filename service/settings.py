@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from adapters.app_proxy import HttpxClientPoolLimits
@@ -26,6 +26,7 @@ from handlers.proxy_calls import ProxyCallLimits
 from handlers.reconciler import ReconcilerLimits
 from handlers.reconciliation import RetryPolicy
 from handlers.samples import SampleStoreLimits
+from service.allowed_hosts import checked_hosts
 from service.settings_errors import complaints, unknown_variables
 from service.settings_sources import settings_sources
 
@@ -80,12 +81,16 @@ class ProxySettings:
     """How app proxies are called; times in seconds.
 
     ``call_timeout_seconds`` should stay above the 15 seconds after which a proxy gives up on its own worker.
-    ``settle_seconds`` is how long after a call's deadline the proxy may still act on it.
+    ``settle_seconds`` is how long after a call's deadline the proxy may still act on it. ``ca_file``: the certificates
+    (PEM) that https proxies are checked against where their target names none (unset: the well-known ones).
+    ``allowed_hosts``: the only hosts that proxy targets may name, separated by commas: names, ``*.SUFFIX`` for all
+    names below, and networks such as ``10.0.0.0/8`` for addresses in numbers (unset: any).
     """
 
     call_timeout_seconds: _Seconds = 20.0
     settle_seconds: _Seconds = 30.0
     ca_file: Path | None = None
+    allowed_hosts: Annotated[str, AfterValidator(checked_hosts)] | None = None
     limits: ProxyCallLimits = field(default_factory=ProxyCallLimits)
     connections: HttpxClientPoolLimits = field(default_factory=HttpxClientPoolLimits)
 

@@ -1,5 +1,6 @@
 """What is wrong with settings, by the names that people give them; never with a secret."""
 
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Final
@@ -9,15 +10,15 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings
 
 from adapters.secrets import FieldInvalid
-from service.settings_fields import FieldPath, single_settings
+from service.settings_fields import single_settings
 from service.settings_sources import ENV_FILE, SECRETS_DIR, settings_sources
 
 #: How alike a name must be to be taken for what was meant (ratio).
 _ALIKE: Final = 0.75
 #: What says that a name is none of ours.
 _UNKNOWN: Final = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
-#: Groups whose values may be, or hold, a secret, even under a name that does not say so.
-_UNSHOWN: Final[frozenset[FieldPath]] = frozenset({("database",), ("kafka", "security")})
+#: What the names of secrets have in them.
+_SECRET: Final = re.compile("password|secret")
 
 
 def variable_of(settings: type[BaseSettings], path: Iterable[object]) -> str:
@@ -60,9 +61,10 @@ def _meant(settings: type[BaseSettings], variable: str) -> str:
 
 
 def _shown(problem: ErrorDetails) -> str:
-    """The value at fault; not a whole group, which may hold a secret."""
+    """The value at fault, unless it may be a secret or hold one: a whole group, or what was meant for a password."""
     location, value = tuple(map(str, problem["loc"])), problem["input"]
     is_single = isinstance(value, str | int | float | bool | None)
-    if not is_single or any(location[: len(group)] == group for group in _UNSHOWN):
-        return "not shown"
-    return f"{value!r:.80}"
+    may_be_secret = location[:1] == ("database",) or (
+        location[:2] == ("kafka", "security") and (problem["type"] in _UNKNOWN or _SECRET.search(location[-1]))
+    )
+    return f"{value!r:.80}" if is_single and not may_be_secret else "not shown"

@@ -13,8 +13,8 @@ REFERENCE = Path(__file__).parents[1] / "docs" / "settings.md"
 _INTRODUCTION = """\
 # Settings
 
-None needs to be set. Each is an environment variable, or a file of that name in the folder `ROUTEKEEPER_SECRETS_DIR`, or
-a line `NAME=VALUE` of the file `ROUTEKEEPER_ENV_FILE`; the first of these wins. `routekeeper config` shows what is in
+None needs to be set. Each is an environment variable, or a file of that name in the folder `ROUTEKEEPER_SECRETS_DIR`,
+or a line `NAME=VALUE` of the file `ROUTEKEEPER_ENV_FILE`; the first of these wins. `routekeeper config` shows what is in
 force and where it came from. Written from the settings model by `make settings-reference`.
 
 """

@@ -3,14 +3,13 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from adapters.app_proxy import HttpxClientPool
 from adapters.kafka.consumer import RecordConsumer
 from adapters.kafka.producer import DeadLetterProducer
 from adapters.kafka.publisher import EventPublisher
@@ -19,18 +18,17 @@ from adapters.kafka.topics import Topics, check_copartitioning, ensure_topics
 from domain.errors import RoutekeeperError
 from handlers.backoff import Backoff
 from handlers.decider import Commit
-from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.ports import LogUnavailable
 from projections.catalogue import VIEWS
 from projections.runner import ProjectionRunner
 from service.bootstrap import ControlPlane, assemble
-from service.embedded import find_embedded
 from service.kafka_access import KafkaAccess, kafka_or_embedded
 from service.logs import configure_logs
-from service.proxy_targets import load_proxy_targets
+from service.proxy_targets import ProxyTargets, client_pool_of, proxy_targets_of, trust_targets
 from service.settings import Settings
 from service.stores import Stores, stores_of
 from service.supervision import keep_running, leaves
+from service.targets_reload import TargetsReload
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +44,7 @@ class Worker:
     """Everything that runs side by side in one worker."""
 
     settings: Settings
+    reload: Callable[[], None]
     plane: ControlPlane
     consumer: RecordConsumer
     publisher: EventPublisher
@@ -107,8 +106,10 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
         stack.callback(event_log.close)
         engine = stores.open_views()
         stack.callback(engine.dispose)
-        client_pool = HttpxClientPool(settings.proxy.connections, ca_file=settings.proxy.ca_file)
+        client_pool = client_pool_of(settings)
         stack.push_async_callback(client_pool.close)
+        targets = ProxyTargets(proxy_targets_of(settings))
+        trust_targets(client_pool, targets)
         dead_letters = DeadLetterProducer(kafka.connection, topics)
         stack.push_async_callback(dead_letters.close)
         plane = assemble(
@@ -116,11 +117,12 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
             event_log=event_log,
             dead_letters=dead_letters,
             client_pool=client_pool,
-            proxy_targets=proxy_targets_of(settings),
+            proxy_targets=targets,
             partitions=partitions,
         )
         yield Worker(
             settings=settings,
+            reload=TargetsReload(settings, targets, client_pool, plane.reconciler.look_again),
             stores=stores,
             plane=plane,
             consumer=RecordConsumer(plane.intake, kafka.connection, topics, epoch=kafka.epoch, settings=kafka.consumer),
@@ -143,29 +145,20 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
         )
 
 
-def proxy_targets_of(settings: Settings) -> Mapping[str, ScalingGroupProxyTarget]:
-    """The proxies that the settings name, else an embedded one that is up."""
-    if settings.proxy_targets_file is not None:
-        return load_proxy_targets(settings.proxy_targets_file)
-    parts = find_embedded(settings.data_dir)
-    if parts is None or parts.proxy is None:
-        log.warning("No app proxy is known: name one in ROUTEKEEPER_PROXY_TARGETS_FILE")
-        return {}
-    target = ScalingGroupProxyTarget(parts.proxy.address, parts.proxy.token)
-    return dict.fromkeys(parts.proxy.groups, target)
-
-
 async def work(settings: Settings) -> None:
     """Run one worker until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    # Until there is something to reload, the signal must not end the process.
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
     async with kafka_or_embedded(settings) as kafka:
         # A broker may take long to answer; whoever asks to stop does not wait for that.
         partitions = await unless_stopped(stop, _prepare_topics(kafka, settings.kafka.topics))
         if partitions is not None:
             async with open_worker(settings, kafka, partitions) as worker:
+                loop.add_signal_handler(signal.SIGHUP, worker.reload)
                 where = worker.stores.log_place
                 log.info("Worker is up: Kafka at %s, log at %s", kafka.connection.bootstrap_servers, where)
                 await worker.run(stop)
