@@ -14,8 +14,8 @@ _INTRODUCTION = """\
 # Settings
 
 None needs to be set. Each is an environment variable, or a file of that name in the folder `ROUTEKEEPER_SECRETS_DIR`,
-or a line `NAME=VALUE` of the file `ROUTEKEEPER_ENV_FILE`; the first of these wins. `routekeeper config` shows what is in
-force and where it came from. Written from the settings model by `make settings-reference`.
+or a line `NAME=VALUE` of the file `ROUTEKEEPER_ENV_FILE`; the first of these wins. `routekeeper config` shows what is
+in force and where it came from. Written from the settings model by `make settings-reference`.
 
 """
 
