@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from adapters.http_errors import words_of
 from handlers.app_proxy import DEFAULT_TIMEOUT_SECONDS, ClientSession
 from handlers.app_proxy_errors import (
     AnswerNotUnderstood,
@@ -21,9 +22,6 @@ from handlers.app_proxy_errors import (
 
 #: Scheme, host and port: what a connection is made to.
 _Origin = tuple[str, str | None, int | None]
-
-#: Most characters of httpx's own words in an error message.
-_MAX_REPEATED = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +170,7 @@ class _HttpxSession:
 
 
 def _translated(error: httpx.HTTPError | httpx.InvalidURL, operation: str) -> AppProxyError:
-    words = f"{operation}: {type(error).__name__} {error}".rstrip()[: len(operation) + _MAX_REPEATED]
+    words = f"{operation}: {words_of(error)}"
     match error:
         case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout():
             return ProxyUnreachable(words)

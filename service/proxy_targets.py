@@ -9,7 +9,6 @@
       ca_file: /etc/proxy-ca.pem # optional, for https: what the proxy's certificate is checked against
 """
 
-import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -26,8 +25,6 @@ from handlers.proxy_address import proxy_base_url
 from service.allowed_hosts import is_allowed
 from service.embedded import find_embedded
 from service.settings import Settings, SettingsInvalid
-
-log = logging.getLogger(__name__)
 
 #: Largest file of proxy targets, and of a token (bytes).
 _MAX_BYTES = 1024 * 1024
@@ -101,7 +98,6 @@ def proxy_targets_of(settings: Settings) -> Mapping[str, ScalingGroupProxyTarget
         return load_proxy_targets(settings.proxy_targets_file, allowed_hosts=settings.proxy.allowed_hosts)
     parts = find_embedded(settings.data_dir)
     if parts is None or parts.proxy is None:
-        log.warning("No app proxy is known: name one in ROUTEKEEPER_PROXY_TARGETS_FILE")
         return {}
     target = ScalingGroupProxyTarget(parts.proxy.address, parts.proxy.token)
     return dict.fromkeys(parts.proxy.groups, target)

@@ -110,6 +110,8 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
         stack.push_async_callback(client_pool.close)
         targets = ProxyTargets(proxy_targets_of(settings))
         trust_targets(client_pool, targets)
+        if not targets:
+            log.warning("No app proxy is known: name one in ROUTEKEEPER_PROXY_TARGETS_FILE")
         dead_letters = DeadLetterProducer(kafka.connection, topics)
         stack.push_async_callback(dead_letters.close)
         plane = assemble(

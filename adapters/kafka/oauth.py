@@ -21,6 +21,7 @@ from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaError
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
+from adapters.http_errors import words_of
 from adapters.secrets import FieldInvalid, SecretUnreadable, exactly_one, read_secret
 
 #: Most characters of the endpoint's own words in an error message.
@@ -133,7 +134,7 @@ async def _request_token(client: OAuthClient) -> _TokenAnswer:
         raise TokenUnavailable(f"token endpoint {url}: no answer within {client.timeout_seconds:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         # Without its cause: httpx's frames hold the headers, and with them the secret.
-        raise TokenUnavailable(f"token endpoint {url}: {type(error).__name__} {error}"[:500]) from None
+        raise TokenUnavailable(f"token endpoint {url}: {words_of(error)}") from None
     if status != httpx.codes.OK:
         refused = status in _CLIENT_ERRORS and status != _TOO_MANY_REQUESTS
         raise (TokenRefused if refused else TokenUnavailable)(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from psycopg import Connection, connect
@@ -20,6 +20,8 @@ _RIGHTS_ON_LOG: Final[Mapping[str, Sequence[str]]] = {
     "followers": ("SELECT", "INSERT", "UPDATE"),
 }
 _OF_COLUMNS: Final = frozenset({"SELECT", "INSERT", "UPDATE"})
+_OF_ANY_COLUMN: Final = "SELECT has_any_column_privilege(%s, %s)"
+_OF_TABLE: Final = "SELECT has_table_privilege(%s, %s)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ def _connected(address: PostgresAddress, seconds: float) -> Connection[TupleRow]
 
 
 def _inspection(connection: Connection[TupleRow], tables: Sequence[str], rights: Sequence[str]) -> Inspection:
-    row = connection.execute("SELECT current_user, clock_timestamp()").fetchone() or ("", datetime.min)
+    row = connection.execute("SELECT current_user, clock_timestamp()").fetchone() or ("", datetime.now(UTC))
     version = connection.info.server_version
     return Inspection(
         server=f"PostgreSQL {version // 10000}.{version % 10000}",
@@ -90,6 +92,6 @@ def _missing_rights(connection: Connection[TupleRow], schema: str, there: set[st
         name = f'"{schema}"."{table}"'
         for right in rights:
             # A right to some columns is one too: the writer may change no others.
-            ask = "has_any_column_privilege" if right in _OF_COLUMNS else "has_table_privilege"
-            if connection.execute(f"SELECT {ask}(%s, %s)", [name, right]).fetchone() != (True,):  # type: ignore[arg-type] # noqa: S608 - one of two names
+            ask = _OF_ANY_COLUMN if right in _OF_COLUMNS else _OF_TABLE
+            if connection.execute(ask, [name, right]).fetchone() != (True,):
                 yield f"{right} on {schema}.{table}"

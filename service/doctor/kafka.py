@@ -38,7 +38,7 @@ async def check_kafka(settings: Settings, patience: Patience) -> Sequence[Findin
 
 
 async def _check_broker(connection: KafkaConnection, server: str, patience: Patience) -> Finding:
-    how = connection.security.protocol
+    how: str = connection.security.protocol
     if connection.security.is_authenticated:
         how += f" with {connection.security.sasl_mechanism}"
     try:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from adapters.app_proxy_probe import ProbeAnswer, probe
+from adapters.http_errors import words_of
 from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.proxy_address import proxy_base_url
 from service.doctor.finding import Finding, Patience, failed, judged_clock, ok, skipped, within
@@ -71,9 +72,7 @@ def _unreachable(check: str, url: str, error: Exception) -> Finding:
             found = f"{url}: its certificate is not accepted: {cause.verify_message}"
             return failed(check, found, "name the proxy's CA by ca_file, or renew the certificate")
         cause = cause.__cause__ or cause.__context__
-    return failed(
-        check, f"{url}: {type(error).__name__} {error}"[:300], "see that the proxy runs and that the address is right"
-    )
+    return failed(check, f"{url}: {words_of(error)}", "see that the proxy runs and that the address is right")
 
 
 def _judged(check: str, url: str, answer: ProbeAnswer) -> Finding:
