@@ -169,6 +169,7 @@ async def test_no_secret_is_found_where_it_does_not_belong(
     assert [name for name, found in places.items() if CANARY.encode() in found] == []
     telling = ("records", "events", "views", "describe", "get deployments --all", "history sparrow -o json")
     assert [name for name in telling if NAME.encode() not in places[name]] == []
+    assert b"Worker is up" in places["log"]
     assert b"answered 401 ***" in places["events"]
     assert b"authentication failed" in places["troubled"]
 
