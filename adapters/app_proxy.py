@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from adapters.http_client import beginning_of, new_client
+from adapters.http_errors import words_of
 from handlers.app_proxy import DEFAULT_TIMEOUT_SECONDS, ClientSession
 from handlers.app_proxy_errors import (
     AnswerNotUnderstood,
@@ -18,8 +20,8 @@ from handlers.app_proxy_errors import (
     ProxyUnreachable,
 )
 
-#: Most characters of httpx's own words in an error message.
-_MAX_REPEATED = 200
+#: Scheme, host and port: what a connection is made to.
+_Origin = tuple[str, str | None, int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +67,22 @@ class HttpxClientPool:
             raise RuntimeError("the client pool is closed")
         return self._session
 
+    def trust(self, ca_files: Mapping[str, Path]) -> None:
+        """From now on check the proxies at these base URLs against certificates (PEM) of their own, and no others so.
+
+        Calls under way are left alone. Raises what the constructor raises, and then nothing has changed.
+        """
+        self._session.trust({_origin(url): file for url, file in ca_files.items()})
+
     async def close(self) -> None:
         """Close the session; calls under way fail. Closing again does nothing."""
         self._closed = True
         await self._session.close()
+
+
+def _origin(url: str) -> _Origin:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +96,23 @@ class _HttpxSession:
 
     def __init__(self, limits: HttpxClientPoolLimits, ca_file: Path | None) -> None:
         self._limits = limits
-        self._client = new_client(
+        self._client = self._new_client(ca_file)
+        self._clients: Mapping[_Origin, httpx.AsyncClient] = {}
+        # By the certificates themselves: a file may be replaced by another of the same name.
+        self._by_certificates: dict[bytes, httpx.AsyncClient] = {}
+
+    def trust(self, ca_files: Mapping[_Origin, Path]) -> None:
+        clients = {}
+        for origin, file in ca_files.items():
+            certificates = file.read_bytes()
+            if certificates not in self._by_certificates:
+                self._by_certificates[certificates] = self._new_client(file)
+            clients[origin] = self._by_certificates[certificates]
+        self._clients = clients
+
+    def _new_client(self, ca_file: Path | None) -> httpx.AsyncClient:
+        limits = self._limits
+        return new_client(
             ca_file=ca_file, max_connections=limits.max_connections, keepalive_seconds=limits.keepalive_seconds
         )
 
@@ -99,15 +129,17 @@ class _HttpxSession:
         # Below the caller's own deadline, which would make "not connected" an unknown outcome.
         connect = min(self._limits.connect_timeout_seconds, seconds / 2)
         phases = httpx.Timeout(seconds, connect=connect, pool=connect)
+        client = self._clients.get(_origin(url), self._client)
         try:
-            async with self._client.stream(method, url, headers=headers, json=json, timeout=phases) as response:
+            async with client.stream(method, url, headers=headers, json=json, timeout=phases) as response:
                 return _Answer(response.status_code, await self._body_of(response))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Without its cause: httpx's frames hold the headers, and with them the token.
             raise _translated(error, f"{method} {url}") from None
 
     async def close(self) -> None:
-        await self._client.aclose()
+        for client in (self._client, *self._by_certificates.values()):
+            await client.aclose()
 
     async def _body_of(self, response: httpx.Response) -> bytes:
         """Read up to ``max_body_bytes``; of an answer other than success, the beginning will do."""
@@ -120,7 +152,7 @@ class _HttpxSession:
 
 
 def _translated(error: httpx.HTTPError | httpx.InvalidURL, operation: str) -> AppProxyError:
-    words = f"{operation}: {type(error).__name__} {error}".rstrip()[: len(operation) + _MAX_REPEATED]
+    words = f"{operation}: {words_of(error)}"
     match error:
         case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout():
             return ProxyUnreachable(words)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from adapters.http_client import beginning_of, new_client
+from adapters.http_errors import words_of
 from adapters.prometheus_answers import read_answer, reason_in
 from handlers.metric_queries import MetricQueryFailed, QueryAnswer
 
@@ -84,7 +85,7 @@ class PrometheusQueries:
             raise MetricQueryFailed(f"no answer within {self._limits.timeout_seconds:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Without its cause: httpx's frames hold the headers, and with them the token.
-            raise MetricQueryFailed(f"{type(error).__name__} {error}".rstrip()[:200]) from None
+            raise MetricQueryFailed(words_of(error)) from None
         if status != HTTPStatus.OK:
             raise MetricQueryFailed(f"answered {status}{reason_in(body)}")
         return read_answer(body)

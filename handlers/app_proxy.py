@@ -100,7 +100,10 @@ class AppProxyClient:
         answer = await self._send("POST", endpoint_id, body, operation, timeout_seconds)
         if not _is_success(answer):
             raise failed_answer(answer.status_code, answer.content, operation, self._token)
-        return _endpoint_in(answer, operation)
+        endpoint = _endpoint_in(answer, operation)
+        if self._token.get_secret_value() in endpoint["endpoint"]:
+            raise AnswerNotUnderstood(f"{operation}: answered {answer.status_code} with the token in the URL")
+        return endpoint
 
     async def delete_endpoint(self, endpoint_id: UUID, *, timeout_seconds: float | None = None) -> None:
         """Remove the endpoint; one that is not there counts as removed."""

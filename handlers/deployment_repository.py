@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
@@ -23,10 +24,14 @@ AutoScalingRule = ScalingRule
 
 @dataclass(frozen=True, slots=True)
 class ScalingGroupProxyTarget:
-    """The app proxy of a scaling group (resource group): ``addr`` is ``host:port`` or a URL; the token is secret."""
+    """The app proxy of a scaling group (resource group): ``addr`` is ``host:port`` or a URL; the token is secret.
+
+    ``ca_file`` holds the certificates that an https proxy is checked against (``None``: the general ones).
+    """
 
     addr: str
     api_token: str = field(repr=False)
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,6 +104,11 @@ class Reconciler:
         """When the next work or evaluation is due that is known of."""
         return min((due for due in (self._queue.earliest(), self._evaluations.earliest()) if due), default=None)
 
+    def look_again(self, groups: Collection[str]) -> None:
+        """The app proxies of these scaling groups changed: see at once who waited for that."""
+        self._reconciliation.note_changed_proxies(groups)
+        self._ownership.changed.set()
+
     async def drain(self, seconds: float) -> None:
         """Begin nothing more, and wait at most ``seconds`` for the operations under way and their results."""
         self._is_draining = True

@@ -1,6 +1,6 @@
 """One round of one operation: what must be announced before it, and what its results mean as commands."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import random
@@ -77,16 +77,25 @@ class Reconciliation:
         self._announcement = timedelta(seconds=announcement_seconds)
         self._settle = timedelta(seconds=settle_seconds)
         self._retry = retry
+        self._changed_at: dict[str, datetime] = {}
 
     @property
     def slow_retry_seconds(self) -> float:
         """How long failures that trying again does not mend wait for the next try (seconds)."""
         return self._retry.permanent_after
 
+    def note_changed_proxies(self, groups: Collection[str]) -> None:
+        """From now on the settings name another app proxy for these scaling groups, or another token."""
+        self._changed_at.update(dict.fromkeys(groups, self._clock()))
+
     def has_proxy_again(self, operation: Operation, deployment: Deployment) -> bool:
-        """Whether the operation last failed for want of an app proxy that the settings name now."""
+        """Whether the operation last failed for want of the app proxy that the settings name now."""
         failure = deployment.failures.get(operation)
-        return failure is not None and failure.code == PROXY_TARGET_MISSING and self._has_proxy(deployment)
+        if failure is None or not self._has_proxy(deployment):
+            return False
+        changed_at = self._changed_at.get(deployment.resource_group)
+        is_outdated = changed_at is not None and failure.failed_at < changed_at
+        return failure.code == PROXY_TARGET_MISSING or (is_outdated and failure.kind is FailureKind.PERMANENT)
 
     async def run(self, operation: Operation, deployments: Sequence[Deployment]) -> None:
         """Do ``operation`` for the deployments and return when its results are committed."""

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.consumer_settings import ConsumerSettings
 from adapters.kafka.embedded_broker import EmbeddedBroker
+from adapters.kafka.security import KafkaSecurityInvalid
+from adapters.secrets import SecretUnreadable
 from domain.errors import RoutekeeperError
 from service.embedded import EmbeddedParts, announce_embedded, find_embedded, withdraw_embedded
-from service.settings import Settings
+from service.settings import Settings, SettingsInvalid
 
 
 class NoBroker(RoutekeeperError):
@@ -30,7 +32,10 @@ class KafkaAccess:
 
 
 def known_kafka(settings: Settings) -> KafkaAccess:
-    """The broker of the settings, or the embedded one that is up. Raises :class:`NoBroker`."""
+    """The broker of the settings, or the embedded one that is up.
+
+    Raises :class:`NoBroker` and :class:`SettingsInvalid`.
+    """
     kafka = settings.kafka
     parts = find_embedded(settings.data_dir)
     if parts is not None and kafka.bootstrap_servers in {None, parts.broker_address}:
@@ -40,8 +45,14 @@ def known_kafka(settings: Settings) -> KafkaAccess:
             f"no broker is up for data folder {settings.data_dir}: start 'routekeeper demo' or 'routekeeper worker', "
             "or name one in ROUTEKEEPER_KAFKA__BOOTSTRAP_SERVERS"
         )
+    try:
+        kafka.security.check_files()
+    except (KafkaSecurityInvalid, SecretUnreadable) as error:
+        raise SettingsInvalid(f"ROUTEKEEPER_KAFKA__SECURITY: {error}") from None
     connection = KafkaConnection(
-        bootstrap_servers=kafka.bootstrap_servers, has_idempotent_producers=kafka.idempotent_producers
+        bootstrap_servers=kafka.bootstrap_servers,
+        security=kafka.security,
+        has_idempotent_producers=kafka.idempotent_producers,
     )
     return KafkaAccess(connection=connection, epoch=kafka.epoch, consumer=kafka.consumer)
 

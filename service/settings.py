@@ -1,24 +1,24 @@
-"""Every setting in one model: from environment variables ``ROUTEKEEPER_…``, nested names joined by ``__``.
+"""Every setting in one model: from variables ``ROUTEKEEPER_…``, nested names joined by ``__``.
 
 ``ROUTEKEEPER_KAFKA__BOOTSTRAP_SERVERS=broker:9092`` sets ``kafka.bootstrap_servers``. Nothing needs to be set: without
 a broker's address an embedded broker is used, without a database SQLite files in the data folder.
 """
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from adapters.app_proxy import HttpxClientPoolLimits
 from adapters.event_store.postgres_datastore import PostgresLimits
 from adapters.kafka.consumer_settings import ConsumerSettings
 from adapters.kafka.envelope import RecordLimits
+from adapters.kafka.security import KafkaSecurity
 from adapters.kafka.topics import Topics
 from adapters.postgres.sessions import SessionLimits
+from adapters.secrets import FieldInvalid
 from domain.errors import RoutekeeperError
 from domain.limits import DecisionLimits
 from handlers.decider_limits import DeciderLimits
@@ -28,8 +28,11 @@ from handlers.proxy_calls import ProxyCallLimits
 from handlers.reconciler_limits import ReconcilerLimits
 from handlers.reconciliation import RetryPolicy
 from handlers.scaling_memory import ScalingMemoryLimits
+from service.allowed_hosts import checked_hosts
 from service.retention import RetentionSettings
 from service.secret_source import SecretSource
+from service.settings_errors import complaints, unknown_variables
+from service.settings_sources import settings_sources
 
 _Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _Count = Annotated[int, Field(ge=1)]
@@ -48,9 +51,15 @@ class KafkaSettings:
     bootstrap_servers: str | None = None
     epoch: str = "1"
     idempotent_producers: bool = True
+    security: KafkaSecurity = field(default_factory=KafkaSecurity)
     topics: Topics = field(default_factory=Topics)
     consumer: ConsumerSettings = field(default_factory=ConsumerSettings)
     records: RecordLimits = field(default_factory=RecordLimits)
+
+    def __post_init__(self) -> None:
+        """Raise :class:`FieldInvalid` where connections are to be protected and there is nobody to connect to."""
+        if self.bootstrap_servers is None and self.security != KafkaSecurity():
+            raise FieldInvalid("bootstrap_servers", "is unset, so an embedded broker is used, but security is set")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +85,16 @@ class ProxySettings:
     """How app proxies are called; times in seconds.
 
     ``call_timeout_seconds`` should stay above the 15 seconds after which a proxy gives up on its own worker.
-    ``settle_seconds`` is how long after a call's deadline the proxy may still act on it.
+    ``settle_seconds`` is how long after a call's deadline the proxy may still act on it. ``ca_file``: the certificates
+    (PEM) that https proxies are checked against where their target names none (unset: the well-known ones).
+    ``allowed_hosts``: the only hosts that proxy targets may name, separated by commas: names, ``*.SUFFIX`` for all
+    names below, and networks such as ``10.0.0.0/8`` for addresses in numbers (unset: any).
     """
 
     call_timeout_seconds: _Seconds = 20.0
     settle_seconds: _Seconds = 30.0
     ca_file: Path | None = None
+    allowed_hosts: Annotated[str, AfterValidator(checked_hosts)] | None = None
     limits: ProxyCallLimits = field(default_factory=ProxyCallLimits)
     connections: HttpxClientPoolLimits = field(default_factory=HttpxClientPoolLimits)
 
@@ -168,6 +181,18 @@ class Settings(BaseSettings):
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     admin: AdminSettings = Field(default_factory=AdminSettings)
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same one is among ours
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - reads no file that the environment names
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - knows no nested names
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given in the program, then the environment, secret files and the env file, the first one first."""
+        return (init_settings, *settings_sources(settings_cls).values())
+
     @property
     def log_file(self) -> Path:
         """The SQLite file of the event log."""
@@ -189,32 +214,13 @@ class SettingsInvalid(RoutekeeperError):
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment. Raises :class:`SettingsInvalid`."""
-    if unknown := sorted(name for name in os.environ if _is_unknown(name)):
-        raise SettingsInvalid("\n".join(f"{name}: there is no such setting" for name in unknown))
+    """Read the settings from the environment and the files that it names. Raises :class:`SettingsInvalid`."""
     try:
+        if unknown := unknown_variables(Settings):
+            raise SettingsInvalid("\n".join(unknown))
         return Settings()
     except ValidationError as error:
-        raise SettingsInvalid("\n".join(_complaints(error))) from None
-
-
-def _is_unknown(variable: str) -> bool:
-    """Whether a variable looks like a setting and is none; what comes after ``__`` is checked with its group."""
-    prefix = Settings.model_config["env_prefix"]
-    name = variable.upper().removeprefix(prefix).split("__", 1)[0].lower()
-    # What is set for tests is none of ours.
-    return variable.upper().startswith(prefix) and not name.startswith("test_") and name not in Settings.model_fields
-
-
-def _complaints(error: ValidationError) -> list[str]:
-    prefix = Settings.model_config["env_prefix"]
-    return [
-        f"{prefix}{'__'.join(map(str, problem['loc'])).upper()}: {problem['msg']} (it is {_shown(problem)})"
-        for problem in error.errors()
-    ]
-
-
-def _shown(problem: ErrorDetails) -> str:
-    """The value at fault, unless a password may be in it."""
-    secret = problem["loc"][:1] == ("database",) or problem["loc"][:2] == ("prometheus", "token")
-    return "not shown" if secret else f"{problem['input']!r:.80}"
+        raise SettingsInvalid("\n".join(complaints(Settings, error))) from None
+    except (SettingsError, OSError, UnicodeDecodeError) as error:
+        # The cause of the first may hold the value, which may be a secret.
+        raise SettingsInvalid(f"settings cannot be read: {error}") from None

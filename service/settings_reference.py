@@ -1,13 +1,11 @@
 """Writes docs/settings.md from the settings themselves: ``python -m service.settings_reference``."""
 
-import dataclasses
 from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from service.settings import Settings
+from service.settings_fields import fields_of, is_group
 
 #: Where the reference is kept.
 REFERENCE = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -15,7 +13,9 @@ REFERENCE = Path(__file__).parents[1] / "docs" / "settings.md"
 _INTRODUCTION = """\
 # Settings
 
-Environment variables; none needs to be set. Written from the settings model by `make settings-reference`.
+None needs to be set. Each is an environment variable, or a file of that name in the folder `ROUTEKEEPER_SECRETS_DIR`,
+or a line `NAME=VALUE` of the file `ROUTEKEEPER_ENV_FILE`; the first of these wins. `routekeeper config` shows what is
+in force and where it came from. Written from the settings model by `make settings-reference`.
 
 """
 
@@ -26,25 +26,14 @@ def reference() -> str:
 
 
 def _group(title: str, group: object, prefix: str) -> Iterator[str]:
-    fields = dict(_fields(group))
-    nested = {name: value for name, value in fields.items() if _is_group(value)}
+    fields = dict(fields_of(group))
+    nested = {name: value for name, value in fields.items() if is_group(value)}
     yield f"## {title}\n\n{_meaning(group)}\n"
     rows = [f"| `{prefix}{n.upper()}` | {_default(v)} |" for n, v in fields.items() if n not in nested]
     if rows:
         yield "\n".join(["| variable | default |", "|---|---|", *rows, ""])
     for name, value in nested.items():
         yield from _group(f"{title}: {name}" if title != "General" else name, value, f"{prefix}{name.upper()}__")
-
-
-def _fields(group: object) -> Iterator[tuple[str, object]]:
-    if isinstance(group, BaseModel):
-        yield from ((name, getattr(group, name)) for name in type(group).model_fields)
-    elif dataclasses.is_dataclass(group):
-        yield from ((field.name, getattr(group, field.name)) for field in dataclasses.fields(group))
-
-
-def _is_group(value: object) -> bool:
-    return isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and not isinstance(value, type))
 
 
 def _meaning(group: object) -> str:

@@ -21,6 +21,7 @@ class Worker:
     """Everything that runs side by side in one worker; made by :func:`service.worker_parts.open_worker`."""
 
     settings: Settings
+    reload: Callable[[], None]
     plane: ControlPlane
     consumer: RecordConsumer
     views: Follower

@@ -2,18 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from sqlalchemy import Engine
 
-from adapters.app_proxy import HttpxClientPool
 from adapters.event_store.event_log import RecorderEventLog
 from adapters.kafka.consumer import RecordConsumer
 from adapters.kafka.continuity import check_continuity
 from adapters.kafka.producer import DeadLetterProducer
 from adapters.kafka.publisher import EventPublisher
-from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.metric_poller import MetricPoller
 from handlers.standing_facts import StandingFacts, read_standing_facts
 from projections.catalogue import VIEWS
@@ -21,14 +19,14 @@ from projections.runner import ProjectionRunner
 from service.admin.health import WorkerParts
 from service.admin.port import AdminPort
 from service.bootstrap import ControlPlane, Observers, assemble, utc_now
-from service.embedded import find_embedded
 from service.followers import Follower
 from service.kafka_access import KafkaAccess
 from service.prometheus import metric_poller, open_prometheus
-from service.proxy_targets import load_proxy_targets
+from service.proxy_targets import ProxyTargets, client_pool_of, proxy_targets_of, trust_targets
 from service.retention import keep_pruning
 from service.settings import Settings
 from service.stores import stores_of
+from service.targets_reload import TargetsReload
 from service.tracing import exported_traces
 from service.worker_life import Worker
 
@@ -54,8 +52,12 @@ async def open_worker(
         await check_continuity(kafka.connection, topics, event_log, standing.incarnation_number)
         engine = stores.open_views()
         stack.callback(engine.dispose)
-        client_pool = HttpxClientPool(settings.proxy.connections, ca_file=settings.proxy.ca_file)
+        client_pool = client_pool_of(settings)
         stack.push_async_callback(client_pool.close)
+        targets = ProxyTargets(proxy_targets_of(settings))
+        trust_targets(client_pool, targets)
+        if not targets:
+            log.warning("No app proxy is known: name one in ROUTEKEEPER_PROXY_TARGETS_FILE")
         dead_letters = DeadLetterProducer(kafka.connection, topics)
         stack.push_async_callback(dead_letters.close)
         plane = assemble(
@@ -63,7 +65,7 @@ async def open_worker(
             event_log=event_log,
             dead_letters=dead_letters,
             client_pool=client_pool,
-            proxy_targets=proxy_targets_of(settings),
+            proxy_targets=targets,
             partitions=partitions,
             standing=standing,
             observers=Observers(telemetry=admin.telemetry, tracer=stack.enter_context(exported_traces())),
@@ -79,6 +81,7 @@ async def open_worker(
         publisher = Follower("publisher", event_publisher.run, stores)
         yield Worker(
             settings=settings,
+            reload=TargetsReload(settings, targets, client_pool, plane.reconciler.look_again),
             stores=stores,
             plane=plane,
             poller=await _open_poller(settings, plane, stack),
@@ -142,15 +145,3 @@ async def _open_poller(settings: Settings, plane: ControlPlane, stack: AsyncExit
         return None
     stack.push_async_callback(queries.close)
     return metric_poller(settings.prometheus, queries, plane)
-
-
-def proxy_targets_of(settings: Settings) -> Mapping[str, ScalingGroupProxyTarget]:
-    """The proxies that the settings name, else an embedded one that is up."""
-    if settings.proxy_targets_file is not None:
-        return load_proxy_targets(settings.proxy_targets_file)
-    parts = find_embedded(settings.data_dir)
-    if parts is None or parts.proxy is None:
-        log.warning("No app proxy is known: name one in ROUTEKEEPER_PROXY_TARGETS_FILE")
-        return {}
-    target = ScalingGroupProxyTarget(parts.proxy.address, parts.proxy.token)
-    return dict.fromkeys(parts.proxy.groups, target)

@@ -60,6 +60,11 @@ class EmbeddedBroker:
         return KafkaConnection(bootstrap_servers=self.address, has_idempotent_producers=False)
 
     @property
+    def advertised_address(self) -> str:
+        """Where the broker tells clients to go, once they have found it."""
+        return self.address
+
+    @property
     def pid(self) -> int | None:
         """The process id while the broker runs."""
         return self._process.pid if self._process and self._process.poll() is None else None
@@ -108,7 +113,7 @@ class EmbeddedBroker:
             "broker",
             f"--cluster-id={self.incarnation}",
             f"--listener-url=tcp://{self.address}",
-            f"--advertised-listener-url=tcp://{self.address}",
+            f"--advertised-listener-url=tcp://{self.advertised_address}",
             "--storage-engine=memory://tansu/",
         ]
         with self._log_file.open("ab") as log:

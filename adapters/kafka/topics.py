@@ -4,13 +4,14 @@
 
     TopicsUnusable               the topics are not as they must be
      ├── KafkaUnavailable        no broker answers
+     ├── KafkaRefusesUs          the brokers answer, but TLS or SASL fails
      ├── TopicMissing            a topic is not there
      ├── TopicNotCreated         the cluster refused to make a topic
      └── TopicsNotCopartitioned  the input topics have different numbers of partitions
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.handshake import why_refused
 from domain.errors import RoutekeeperError
 
 _NO_ERROR = 0
@@ -30,6 +32,10 @@ class TopicsUnusable(RoutekeeperError):
 
 class KafkaUnavailable(TopicsUnusable):
     """No broker answers."""
+
+
+class KafkaRefusesUs(TopicsUnusable):
+    """The brokers answer, but TLS or SASL fails: certificates, credentials or the security settings are wrong."""
 
 
 class TopicMissing(TopicsUnusable):
@@ -84,26 +90,32 @@ class Topics:
 async def administration(connection: KafkaConnection, *, give_up_after: float) -> AsyncIterator[AIOKafkaAdminClient]:
     """Connect an administration client, closed at the end; everything together may take ``give_up_after`` seconds.
 
-    Raises :class:`KafkaUnavailable` after that time.
+    Raises :class:`KafkaUnavailable` after that time, and :class:`KafkaRefusesUs`.
     """
     admin = AIOKafkaAdminClient(**connection.client_options())
+    obstacle = [""]
     try:
         async with asyncio.timeout(give_up_after):
-            await _start(admin)
+            await _start(admin, connection, obstacle)
             yield admin
     except TimeoutError as error:
         raise KafkaUnavailable(
-            f"Kafka at {connection.bootstrap_servers} did not answer in {give_up_after:g} s"
+            f"Kafka at {connection.bootstrap_servers} did not answer in {give_up_after:g} s{obstacle[0]}"
         ) from error
     finally:
         await admin.close()
 
 
-async def _start(admin: AIOKafkaAdminClient) -> None:
+async def _start(admin: AIOKafkaAdminClient, connection: KafkaConnection, obstacle: list[str]) -> None:
+    """Connect, however long it takes; note what is in the way. Raises :class:`KafkaRefusesUs`."""
     while True:
         try:
             await admin.start()
-        except KafkaConnectionError:
+        except KafkaConnectionError as error:
+            refusal = await why_refused(connection)
+            if refusal is not None and refusal.is_lasting:
+                raise KafkaRefusesUs(f"Kafka does not let us in: {refusal.words}") from error
+            obstacle[0] = "" if refusal is None else f": {refusal.words}"
             await asyncio.sleep(_POLL_INTERVAL)
         else:
             return
@@ -116,7 +128,7 @@ async def ensure_topics(connection: KafkaConnection, topics: Topics, *, give_up_
     :class:`KafkaUnavailable` if it takes longer than ``give_up_after`` seconds.
     """
     async with administration(connection, give_up_after=give_up_after) as admin:
-        there = await _partition_counts(admin, topics.all)
+        there = await partition_counts(admin, topics.all)
         missing = [topic for topic in topics.all if topic not in there]
         if not missing:
             return ()
@@ -132,16 +144,29 @@ async def check_copartitioning(connection: KafkaConnection, topics: Topics, *, g
     seconds.
     """
     async with administration(connection, give_up_after=give_up_after) as admin:
-        counts = await _partition_counts(admin, topics.inputs)
+        counts = await partition_counts(admin, topics.inputs)
     if missing := [topic for topic in topics.inputs if topic not in counts]:
         raise TopicMissing(f"missing in the Kafka cluster: {', '.join(missing)}")
     if len(set(counts.values())) > 1:
         have = ", ".join(f"{topic} has {counts[topic]}" for topic in topics.inputs)
         raise TopicsNotCopartitioned(
             f"the input topics must have the same number of partitions, but {have}; a deployment's records must be in "
-            "the same partition of each, so add partitions to the smaller ones while no worker runs"
+            f"the same partition of each. Stop the workers and run: routekeeper init --repartition (or: "
+            f"{' && '.join(_alterations(connection, counts))})"
         )
     return counts[topics.commands]
+
+
+def _alterations(connection: KafkaConnection, counts: Mapping[str, int]) -> Iterator[str]:
+    """What Kafka's own tool repairs it with."""
+    most = max(counts.values())
+    properties = " --command-config client.properties" if connection.security.protocol != "PLAINTEXT" else ""
+    for topic, count in counts.items():
+        if count < most:
+            yield (
+                f"kafka-topics.sh --bootstrap-server {connection.bootstrap_servers}{properties} "
+                f"--alter --topic {topic} --partitions {most}"
+            )
 
 
 async def read_cluster_id(connection: KafkaConnection, *, give_up_after: float = 30.0) -> str:
@@ -155,11 +180,11 @@ async def read_cluster_id(connection: KafkaConnection, *, give_up_after: float =
 
 
 async def _usable(admin: AIOKafkaAdminClient, topics: Topics) -> None:
-    while len(await _partition_counts(admin, topics.all)) < len(topics.all):  # noqa: ASYNC110 - only the broker knows
+    while len(await partition_counts(admin, topics.all)) < len(topics.all):  # noqa: ASYNC110 - only the broker knows
         await asyncio.sleep(_POLL_INTERVAL)
 
 
-async def _partition_counts(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, int]:
+async def partition_counts(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, int]:
     """How many partitions the topics have; those that are not there, or have no leader yet, are absent."""
     counts = {}
     # All topics are asked for, as naming one that is missing makes some brokers create it.

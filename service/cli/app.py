@@ -8,7 +8,9 @@ from typer.core import TyperGroup
 
 from domain.errors import RoutekeeperError
 from service.cli import describe, get, send
+from service.cli.config import config
 from service.cli.copy_log import copy_log
+from service.cli.doctor import doctor
 from service.cli.explain import explain
 from service.cli.history import history
 from service.cli.init import init
@@ -22,7 +24,7 @@ from service.cli.run import demo, worker
 
 _ORDER: Final = (
     *("demo", "worker", "send", "pause", "resume", "get", "describe", "history", "explain", "replay", "rejected"),
-    *("init", "copy-log", "new-incarnation"),
+    *("init", "config", "doctor", "copy-log", "new-incarnation"),
 )
 
 
@@ -108,7 +110,15 @@ app.command(epilog=examples("routekeeper resume llama", "routekeeper resume --al
 app.command(epilog=examples("routekeeper rejected", "routekeeper rejected --code invalid-json --since 1h -o json"))(
     rejected
 )
-app.command(epilog=examples("routekeeper init", "ROUTEKEEPER_DATABASE__URL=… routekeeper init --roles"))(init)
+app.command(
+    epilog=examples(
+        "routekeeper init",
+        "ROUTEKEEPER_DATABASE__URL=… routekeeper init --roles",
+        "ROUTEKEEPER_KAFKA__TOPICS__PARTITIONS=8 routekeeper init --repartition",
+    )
+)(init)
+app.command(epilog=examples("routekeeper config", "routekeeper config --set -o json"))(config)
+app.command(epilog=examples("routekeeper doctor", "routekeeper doctor --timeout 10 -o json"))(doctor)
 app.command(
     "copy-log", epilog=examples("routekeeper copy-log .routekeeper/events.db postgresql://routekeeper_owner@db/control")
 )(copy_log)

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.partitions import raise_partitions
 from adapters.kafka.topics import Topics, check_copartitioning, ensure_topics
 from adapters.postgres.roles import Roles
 from service.kafka_access import NoBroker, known_kafka
@@ -27,21 +28,28 @@ def init(
     role_prefix: Annotated[
         str, typer.Option(metavar="NAME", help="What the names of the roles begin with.")
     ] = "routekeeper",
+    repartition: Annotated[
+        bool,
+        typer.Option("--repartition", metavar="", help="Also raise the partitions of the input topics to one number."),
+    ] = False,
 ) -> None:
     """Create the event log, the views' schema and the topics where they are missing, and say what was done.
 
     Safe to repeat. A worker does the same when it starts, as far as its rights allow.
 
     --roles is for a superuser, or for whoever may create roles and owns the database.
+
+    --repartition gives each input topic as many partitions as the largest has, or ROUTEKEEPER_KAFKA__TOPICS__PARTITIONS
+    if that is more; never less than it has. Stop the workers before.
     """
     if not _ROLE_PREFIX.fullmatch(role_prefix):
         message = f"{role_prefix!r} is not made of lower-case letters, digits and underscores, 50 at most"
         raise typer.BadParameter(message, param_hint="--role-prefix")
-    for step in _steps(load_settings(), Roles(role_prefix) if roles else None):
+    for step in _steps(load_settings(), Roles(role_prefix) if roles else None, repartition=repartition):
         typer.echo(step)
 
 
-def _steps(settings: Settings, roles: Roles | None) -> Iterator[str]:
+def _steps(settings: Settings, roles: Roles | None, *, repartition: bool) -> Iterator[str]:
     stores = stores_of(settings)
     if roles is not None:
         if not isinstance(stores, PostgresStores):
@@ -56,11 +64,13 @@ def _steps(settings: Settings, roles: Roles | None) -> Iterator[str]:
     except NoBroker:
         yield "topics: ROUTEKEEPER_KAFKA__BOOTSTRAP_SERVERS is unset, so a worker starts a broker and makes them there"
     else:
-        yield from asyncio.run(_topics(connection, settings.kafka.topics))
+        yield from asyncio.run(_topics(connection, settings.kafka.topics, repartition=repartition))
 
 
-async def _topics(connection: KafkaConnection, topics: Topics) -> list[str]:
+async def _topics(connection: KafkaConnection, topics: Topics, *, repartition: bool) -> list[str]:
     created = await ensure_topics(connection, topics)
+    raised = await raise_partitions(connection, topics) if repartition else {}
     partitions = await check_copartitioning(connection, topics)
     steps = [f"topic {topic}: {'created' if topic in created else 'is there'}" for topic in topics.all]
+    steps += [f"topic {topic}: raised from {before} to {after} partitions" for topic, (before, after) in raised.items()]
     return [*steps, f"partitions of {', '.join(topics.inputs)}: {partitions} each"]

@@ -36,7 +36,9 @@ async def produce(record: EncodedRecord, topic: str, connection: KafkaConnection
     """Send a record, await the brokers' acknowledgement, and give partition and offset. Raises :class:`NotSent`."""
     # What goes wrong is told by the error; the client's own warnings would only repeat it.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    producer = AIOKafkaProducer(**connection.client_options(), acks="all")
+    producer = AIOKafkaProducer(
+        **connection.client_options(), acks="all", enable_idempotence=connection.has_idempotent_producers
+    )
     try:
         async with asyncio.timeout(2 * connection.request_timeout):
             await producer.start()

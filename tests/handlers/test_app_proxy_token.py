@@ -10,6 +10,7 @@ import pytest
 
 from handlers.app_proxy import AppProxyClient, ClientSession
 from handlers.app_proxy_errors import (
+    AnswerNotUnderstood,
     AppProxyError,
     ProxyTargetInvalid,
 )
@@ -86,3 +87,13 @@ async def test_the_token_is_in_no_error_traceback_or_log(
     shown = "".join(texts).replace(f"http://elsewhere/?{TOKEN}", "")
     assert isinstance(raised, AppProxyError)
     assert TOKEN[:10] not in shown, "not even the beginning"
+
+
+async def test_a_url_that_repeats_the_token_is_not_taken_for_an_endpoint(session: ClientSession) -> None:
+    """It would be stored, shown and published."""
+    body = f'{{"success": true, "endpoint": "http://proxy/?token={TOKEN}"}}'.encode()
+
+    error = await error_of(create_at(session, says(response("200 OK", body))))
+
+    assert isinstance(error, AnswerNotUnderstood)
+    assert TOKEN not in str(error)

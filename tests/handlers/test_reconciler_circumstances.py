@@ -1,5 +1,6 @@
 """What the reconciler does when a proxy is missing, an override ends, routes are unhealthy, or samples arrive."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -239,3 +240,36 @@ async def test_what_waits_for_a_proxy_goes_on_as_soon_as_a_worker_knows_one(tmp_
         await world.idle()
 
         assert is_ready(await world.state(d1))
+
+
+async def test_what_waits_for_a_proxy_goes_on_at_once_when_the_settings_name_one(tmp_path: Path) -> None:
+    async with world_of(tmp_path, reconciler=True) as world:
+        target = world.targets.pop("sg1")
+        d1 = await world.create(replica_count=0)
+        await world.idle()
+
+        world.targets["sg1"] = target
+        world.plane.reconciler.look_again(["sg1"])
+        await world.live(1)
+
+        assert is_ready(await world.state(d1))
+
+
+async def test_what_the_proxy_refused_for_good_is_tried_at_once_when_the_settings_change(tmp_path: Path) -> None:
+    """A wrong token is corrected: nobody waits for the slow retry, and other groups are left alone."""
+    async with world_of(tmp_path, reconciler=True) as world:
+        right = world.targets["sg1"]
+        world.targets |= dict.fromkeys(("sg1", "sg2"), replace(right, api_token="wrong"))
+        mended = await world.create(replica_count=0)
+        other = await world.create(2, replica_count=0, resource_group="sg2")
+        await world.idle()
+        before = [(await world.state(each)).failures[Operation.CHECK_PENDING].attempts for each in (mended, other)]
+
+        await world.live(1)
+        world.targets["sg1"] = right
+        world.plane.reconciler.look_again(["sg1"])
+        await world.live(1)
+
+        assert is_ready(await world.state(mended))
+        assert before == [1, 1]
+        assert (await world.state(other)).failures[Operation.CHECK_PENDING].attempts == 1

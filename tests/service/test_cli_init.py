@@ -61,7 +61,7 @@ async def test_topics_that_are_missing_are_created_and_checked(tmp_path: Path, k
     run = runner_for(tmp_path, ROUTEKEEPER_KAFKA__BOOTSTRAP_SERVERS=kafka.bootstrap_servers, **topics)
 
     first = await asyncio.to_thread(run, "init")
-    second = await asyncio.to_thread(run, "init")
+    second = await asyncio.to_thread(run, "init", "--repartition")
 
     assert first.stdout.count(": created\n") == 7, first.stderr
     assert f"topic {prefix}.commands: is there" in second.stdout

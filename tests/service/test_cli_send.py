@@ -34,6 +34,7 @@ def run(tmp_path: Path, kafka: KafkaConnection, topics: Topics) -> Run:
     return runner_for(
         tmp_path,
         ROUTEKEEPER_KAFKA__BOOTSTRAP_SERVERS=kafka.bootstrap_servers,
+        ROUTEKEEPER_KAFKA__IDEMPOTENT_PRODUCERS=str(kafka.has_idempotent_producers),
         ROUTEKEEPER_KAFKA__TOPICS__COMMANDS=topics.commands,
     )
 
