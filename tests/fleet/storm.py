@@ -1,0 +1,139 @@
+"""A load that is sent while workers are killed and services struck, and what must hold when it is over."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from random import Random
+from uuid import UUID
+
+import psycopg
+from aiokafka import AIOKafkaProducer
+
+from domain.deployment import Lifecycle
+from domain.rejections import RecordsRejected
+from projections.deployments import DeploymentRow, find_deployments
+from service.cli.errors import ViewsMissing, ViewsUnreadable
+from service.cli.reading import reading_views
+from service.stores import stores_of
+from tests.fleet.fleet import Fleet
+from tests.fleet.load import SOURCE, Load, send
+from tests.oracle import assert_one_story, whole_log
+
+
+@dataclass(frozen=True)
+class Strike:
+    """Something that is done to the fleet; ``is_calm``: only when the broker has everything that was sent."""
+
+    name: str
+    do: Callable[[Fleet, Random], Awaitable[None]]
+    is_calm: bool = False
+
+
+async def _kill(fleet: Fleet, dice: Random) -> None:
+    await fleet.kill(dice.randrange(len(fleet.workers)))
+
+
+async def _cut(fleet: Fleet, _: Random) -> None:
+    await asyncio.to_thread(fleet.cut_database_connections)
+
+
+KILL = Strike("kill -9 of a worker", _kill)
+CUT = Strike("all connections to the database cut", _cut)
+
+
+async def storm(
+    fleet: Fleet,
+    load: Load,
+    strikes: Sequence[Strike],
+    dice: Random,
+    *,
+    tell: Callable[[str], None] = lambda _: None,
+    pause: float = 1.0,
+) -> None:
+    """Send the load in pieces, one for each strike, and strike at a random moment of each.
+
+    ``pause`` is the longest time between two strikes (seconds).
+    """
+    topic = fleet.settings.kafka.topics.commands
+    producer = AIOKafkaProducer(
+        acks="all",
+        enable_idempotence=fleet.connection.has_idempotent_producers,
+        **fleet.connection.client_options(),
+    )
+    await producer.start()
+    try:
+        *pieces, last = load.pieces(len(strikes) + 1)
+        for number, (strike, piece) in enumerate(zip(strikes, pieces, strict=True), 1):
+            sending = asyncio.create_task(send(producer, topic, piece))
+            if strike.is_calm:
+                await sending
+            await asyncio.sleep(dice.uniform(0, 0.3))
+            tell(f"strike {number} of {len(strikes)}: {strike.name}")
+            await strike.do(fleet, dice)
+            await sending
+            await asyncio.sleep(dice.uniform(0, pause))
+        await send(producer, topic, last)
+    finally:
+        await producer.stop()
+
+
+async def until_settled(
+    fleet: Fleet, load: Load, *, within: float, tell: Callable[[str], None] = lambda _: None
+) -> None:
+    """Wait until the views show every deployment as it has to be; fails after ``within`` seconds without progress."""
+    loop = asyncio.get_running_loop()
+    best, since = len(load.wanted) + 1, loop.time()
+    while unsettled := await asyncio.to_thread(_unsettled, fleet, load):
+        if len(unsettled) < best:
+            best, since = len(unsettled), loop.time()
+            tell(f"{best} of {len(load.wanted)} deployments are on their way")
+        assert loop.time() < since + within, f"{best} are stuck, e.g. {list(unsettled.items())[:2]}"
+        await asyncio.sleep(0.2)
+
+
+def _unsettled(fleet: Fleet, load: Load) -> dict[UUID, DeploymentRow | None]:
+    rows: dict[UUID, DeploymentRow] = {}
+    with suppress(ViewsMissing, ViewsUnreadable), reading_views(fleet.settings) as connection:
+        rows = {row.id: row for row in find_deployments(connection, destroyed=True, limit=len(load.wanted) + 1)}
+    return {
+        each: rows.get(each)
+        for each, count in load.wanted.items()
+        if each not in rows or not _is_settled(rows[each], count)
+    }
+
+
+def _is_settled(row: DeploymentRow, count: int | None) -> bool:
+    if count is None:
+        return row.lifecycle is Lifecycle.DESTROYED
+    wanted = (Lifecycle.READY, count, count, count)
+    return (row.lifecycle, row.target_replica_count, row.active_replicas, row.healthy_replicas) == wanted
+
+
+async def assert_exactly_right(fleet: Fleet, load: Load) -> None:
+    """Check everything: one story of log, views and proxy, of every command the outcome that it must have."""
+    stores = stores_of(fleet.settings)
+    with closing(stores.read_log()) as log:
+        views = stores.read_views()
+        circuits = {circuit.endpoint_id for circuit in fleet.proxy.circuits.all()}
+        states = await assert_one_story(log, views, circuits)
+        views.dispose()
+        events = await whole_log(log)
+    assert states.keys() == load.wanted.keys()
+    assert circuits == {each for each, count in load.wanted.items() if count is not None}
+    assert {each for each, state in states.items() if state.lifecycle is Lifecycle.DESTROYED} == {
+        each for each, count in load.wanted.items() if count is None
+    }
+    schema = fleet.settings.database.log_schema
+    with psycopg.connect(fleet.database_url, options=f"-c search_path={schema}") as connection:
+        rows = connection.execute("SELECT id, outcome FROM command_outcomes WHERE source = %s", [SOURCE]).fetchall()
+    assert dict(rows) == load.outcomes
+    refused = [
+        (event.topic, event.partition, record.offset)
+        for logged in events
+        if isinstance(event := logged.recorded.event, RecordsRejected)
+        and event.topic == fleet.settings.kafka.topics.commands
+        for record in event.records
+    ]
+    assert len(refused) == len(set(refused))
+    assert len(refused) == load.poison + sum(outcome == "rejected" for outcome in load.outcomes.values())

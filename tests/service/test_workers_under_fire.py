@@ -1,0 +1,55 @@
+"""Two and three worker processes on one broker and one PostgreSQL, killed at any instruction."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from random import Random
+from typing import Protocol
+
+import pytest
+
+from adapters.kafka.connection import KafkaConnection
+from tests.backing_services import kafka_source
+from tests.fleet.fleet import Fleet, fleet
+from tests.fleet.load import make_load
+from tests.fleet.storm import KILL, assert_exactly_right, storm, until_settled
+
+COMMANDS, DEPLOYMENTS, KILLS = 10_000, 500, 3
+
+
+class StartFleet(Protocol):
+    def __call__(self, workers: int) -> AbstractAsyncContextManager[Fleet]: ...
+
+
+@pytest.fixture
+def start(tmp_path: Path, kafka_connection: KafkaConnection, postgres_database: str) -> StartFleet:
+    """Starts so many workers on the broker of the test run, or on an embedded one of their own."""
+    kafka = None if kafka_source() == "wheel" else kafka_connection
+    return lambda workers: fleet(tmp_path, workers=workers, database_url=postgres_database, kafka=kafka, tell=print)
+
+
+@pytest.mark.timeout(240)
+async def test_three_workers_under_kills_give_every_command_its_one_outcome(start: StartFleet) -> None:
+    """10,000 commands for 500 deployments, some sent twice, some poison; 3 kills at random moments."""
+    load = make_load(7, commands=COMMANDS, deployments=DEPLOYMENTS)
+    async with start(3) as three:
+        await three.until_owned_by({0, 1, 2})
+
+        await storm(three, load, [KILL] * KILLS, Random(7), tell=print)
+        await until_settled(three, load, within=60, tell=print)
+
+        await assert_exactly_right(three, load)
+
+
+@pytest.mark.timeout(120)
+async def test_the_partitions_of_a_killed_worker_move_to_the_one_that_is_left(start: StartFleet) -> None:
+    """Both own some before; after the kill one owns all, and what was sent meanwhile comes to its end."""
+    load = make_load(8, commands=200, deployments=20)
+    async with start(2) as two:
+        await two.until_owned_by({0, 1})
+
+        two.kill_for_good(0)
+        await storm(two, load, [], Random(8))
+        await two.until_owned_by({1})
+        await until_settled(two, load, within=60)
+
+        await assert_exactly_right(two, load)
