@@ -114,7 +114,7 @@ async def fleet(
             for log_file in log_files
         ]
         running = [await stack.enter_async_context(_running(worker.run())) for worker in processes]
-        await stack.enter_async_context(_running(_keep_replicas(connection, settings)))
+        _ = await stack.enter_async_context(_running(_keep_replicas(connection, settings)))
         yield Fleet(
             settings=settings,
             connection=connection,

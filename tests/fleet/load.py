@@ -80,6 +80,8 @@ def _add(load: Load, command: c.ExternalCommand) -> EncodedRecord:
             load.outcomes[number] = Outcome.REJECTED
         case c.SetReplicaCount():
             load.wanted[command.deployment_id] = command.replica_count
+        case _:
+            pass
     return record
 
 

@@ -1,7 +1,7 @@
 """A load that is sent while workers are killed and services struck, and what must hold when it is over."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from random import Random
@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 
 from domain.deployment import Lifecycle
 from domain.rejections import RecordsRejected
+from handlers.ports import Outcome
 from projections.deployments import DeploymentRow, find_deployments
 from service.cli.errors import ViewsMissing, ViewsUnreadable
 from service.cli.reading import reading_views
@@ -62,6 +63,7 @@ async def storm(
         **fleet.connection.client_options(),
     )
     await producer.start()
+    sent = 0
     try:
         *pieces, last = load.pieces(len(strikes) + 1)
         for number, (strike, piece) in enumerate(zip(strikes, pieces, strict=True), 1):
@@ -69,13 +71,37 @@ async def storm(
             if strike.is_calm:
                 await sending
             await asyncio.sleep(dice.uniform(0, 0.3))
-            tell(f"strike {number} of {len(strikes)}: {strike.name}")
+            before = await asyncio.to_thread(_handled, fleet)
+            tell(f"strike {number} of {len(strikes)}, after {before} of {len(load.records)} records: {strike.name}")
             await strike.do(fleet, dice)
             await sending
+            sent += len(piece)
+            # The next strike is to hit workers that work, not those that only begin to.
+            await _until_handled(fleet, more_than=before, at_most=sent)
             await asyncio.sleep(dice.uniform(0, pause))
         await send(producer, topic, last)
     finally:
         await producer.stop()
+
+
+async def _until_handled(fleet: Fleet, *, more_than: int, at_most: int, within: float = 90.0) -> None:
+    async with asyncio.timeout(within):
+        while not more_than < (handled := await asyncio.to_thread(_handled, fleet)):
+            if handled >= at_most:
+                return
+            await asyncio.sleep(0.1)
+
+
+def _handled(fleet: Fleet) -> int:
+    """How many records of the commands topic have been handled; none while the database is away."""
+    schema = fleet.settings.database.log_schema
+    try:
+        with psycopg.connect(fleet.database_url, options=f"-c search_path={schema}") as connection:
+            topic = [fleet.settings.kafka.topics.commands]
+            row = connection.execute("SELECT coalesce(sum(next), 0) FROM positions WHERE topic = %s", topic).fetchone()
+            return int(row[0]) if row else 0
+    except psycopg.OperationalError:
+        return 0
 
 
 async def until_settled(
@@ -119,15 +145,9 @@ async def assert_exactly_right(fleet: Fleet, load: Load) -> None:
         states = await assert_one_story(log, views, circuits)
         views.dispose()
         events = await whole_log(log)
-    assert states.keys() == load.wanted.keys()
-    assert circuits == {each for each, count in load.wanted.items() if count is not None}
-    assert {each for each, state in states.items() if state.lifecycle is Lifecycle.DESTROYED} == {
-        each for each, count in load.wanted.items() if count is None
-    }
-    schema = fleet.settings.database.log_schema
-    with psycopg.connect(fleet.database_url, options=f"-c search_path={schema}") as connection:
-        rows = connection.execute("SELECT id, outcome FROM command_outcomes WHERE source = %s", [SOURCE]).fetchall()
-    assert dict(rows) == load.outcomes
+    _same(set(states), set(load.wanted), "deployments")
+    _same(circuits, {each for each, count in load.wanted.items() if count is not None}, "endpoints at the proxy")
+    _same(set(await asyncio.to_thread(_outcomes, fleet)), set(load.outcomes.items()), "outcomes")
     refused = [
         (event.topic, event.partition, record.offset)
         for logged in events
@@ -135,5 +155,19 @@ async def assert_exactly_right(fleet: Fleet, load: Load) -> None:
         and event.topic == fleet.settings.kafka.topics.commands
         for record in event.records
     ]
-    assert len(refused) == len(set(refused))
-    assert len(refused) == load.poison + sum(outcome == "rejected" for outcome in load.outcomes.values())
+    assert len(refused) == len(set(refused)), "a refused record was written down twice"
+    to_be_refused = load.poison + sum(outcome is Outcome.REJECTED for outcome in load.outcomes.values())
+    assert len(refused) == to_be_refused, f"{len(refused)} records were refused instead of {to_be_refused}"
+
+
+def _outcomes(fleet: Fleet) -> list[tuple[str, str]]:
+    schema = fleet.settings.database.log_schema
+    with psycopg.connect(fleet.database_url, options=f"-c search_path={schema}") as connection:
+        return connection.execute("SELECT id, outcome FROM command_outcomes WHERE source = %s", [SOURCE]).fetchall()
+
+
+def _same(found: Collection[object], wanted: Collection[object], what: str) -> None:
+    """Outside pytest an assertion says nothing of itself."""
+    lost, extra = set(wanted) - set(found), set(found) - set(wanted)
+    assert not lost, f"{what}: {len(lost)} are missing, e.g. {next(iter(lost))}"
+    assert not extra, f"{what}: {len(extra)} are too many, e.g. {next(iter(extra))}"
