@@ -1,5 +1,6 @@
 """Two and three worker processes on one broker and one PostgreSQL, killed at any instruction."""
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from random import Random
@@ -11,7 +12,7 @@ from adapters.kafka.connection import KafkaConnection
 from tests.backing_services import kafka_source
 from tests.fleet.fleet import Fleet, fleet
 from tests.fleet.load import make_load
-from tests.fleet.storm import KILL, assert_exactly_right, storm, until_settled
+from tests.fleet.storm import KILL, Strike, assert_exactly_right, storm, until_settled
 
 COMMANDS, DEPLOYMENTS, KILLS = 10_000, 500, 3
 
@@ -52,4 +53,32 @@ async def test_the_partitions_of_a_killed_worker_move_to_the_one_that_is_left(st
         await two.until_owned_by({1})
         await until_settled(two, load, within=60)
 
+        await assert_exactly_right(two, load)
+
+
+@pytest.mark.timeout(120)
+async def test_fault_24_sigterm_under_load_ends_a_worker_cleanly_within_its_grace_time(start: StartFleet) -> None:
+    """It exits with 0 and leaves the group; the other one has its partitions, and nothing is lost or done twice."""
+    load = make_load(9, commands=3_000, deployments=40)
+    codes: list[int] = []
+
+    async def terminate(fleet: Fleet, _: Random) -> None:
+        process = fleet.workers[0]._process
+        assert process is not None
+        process.terminate()
+        async with asyncio.timeout(fleet.settings.stop_grace_seconds):
+            codes.append(await process.wait())
+        fleet.running[0].cancel()
+
+    async with start(2) as two:
+        await two.until_owned_by({0, 1})
+
+        await storm(two, load, [Strike("SIGTERM", terminate)], Random(9))
+        await two.until_owned_by({1})
+        await until_settled(two, load, within=60)
+
+        last_words = two.log_files[0].read_text()
+        assert codes == [0]
+        assert "Worker stopped" in last_words
+        assert "not left cleanly" not in last_words
         await assert_exactly_right(two, load)
