@@ -54,7 +54,9 @@ def make_load(seed: int, *, commands: int, deployments: int) -> Load:
         deployment_id = dice.choice(ids)
         # Those that are destroyed are so late, that most commands come before and some after.
         is_late = len(load.outcomes) > commands * 0.8
-        if is_late and dice.random() < _DESTROYED * deployments / (commands * 0.2):
+        # What becomes of a second destruction depends on how far the first one is.
+        is_there = load.wanted[deployment_id] is not None
+        if is_late and is_there and dice.random() < _DESTROYED * deployments / (commands * 0.2):
             command: c.ExternalCommand = c.DestroyDeployment(deployment_id=deployment_id)
         else:
             command = c.SetReplicaCount(deployment_id=deployment_id, replica_count=dice.randrange(4))

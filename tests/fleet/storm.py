@@ -107,7 +107,11 @@ def _handled(fleet: Fleet) -> int:
 async def until_settled(
     fleet: Fleet, load: Load, *, within: float, tell: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Wait until the views show every deployment as it has to be; fails after ``within`` seconds without progress."""
+    """Wait until every record is handled and the views show every deployment as it has to be.
+
+    Fails after ``within`` seconds without progress.
+    """
+    await _until_handled(fleet, more_than=len(load.records), at_most=len(load.records))
     loop = asyncio.get_running_loop()
     best, since = len(load.wanted) + 1, loop.time()
     while unsettled := await asyncio.to_thread(_unsettled, fleet, load):
