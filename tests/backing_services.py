@@ -10,8 +10,9 @@ import os
 import socket
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -25,7 +26,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 from testcontainers.core.waiting_utils import wait_for_logs
 
-from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.connection import KafkaConnection, SaslMechanism
 from adapters.kafka.embedded_broker import EmbeddedBroker
 from tests.apache_kafka_broker import ROOT, ApacheKafkaBroker, version
 
@@ -61,21 +62,33 @@ def in_words() -> str:
     return f"Kafka: {kafka[kafka_source()]}; PostgreSQL: {postgres[postgres_source()]}"
 
 
+@dataclass(frozen=True)
+class RunningKafka:
+    """How to reach a broker, and where it asks for credentials (``None``: nowhere), how to reach it by a mechanism."""
+
+    connection: KafkaConnection
+    connection_with: Callable[[SaslMechanism], KafkaConnection] | None = None
+
+
 @asynccontextmanager
-async def kafka_broker(folder: Path) -> AsyncIterator[KafkaConnection]:
-    """A broker for the length of the block, and how to reach it; ``folder`` is for its files."""
+async def kafka_broker(folder: Path) -> AsyncIterator[RunningKafka]:
+    """A broker for the length of the block; ``folder`` is for its files."""
     match kafka_source():
         case "address":
-            yield KafkaConnection(bootstrap_servers=os.environ[KAFKA_VARIABLE], has_idempotent_producers=True)
+            yield _without_credentials(os.environ[KAFKA_VARIABLE])
         case "apache":
             async with ApacheKafkaBroker(folder) as apache:
-                yield apache.connection
+                yield RunningKafka(apache.connection, apache.connection_with)
         case "docker":
             with _kafka_container() as address:
-                yield KafkaConnection(bootstrap_servers=address, has_idempotent_producers=True)
+                yield _without_credentials(address)
         case "wheel":
             async with EmbeddedBroker(folder / "broker.log") as broker:
-                yield broker.connection
+                yield RunningKafka(broker.connection)
+
+
+def _without_credentials(address: str) -> RunningKafka:
+    return RunningKafka(KafkaConnection(bootstrap_servers=address, has_idempotent_producers=True))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.consumer_settings import ConsumerSettings
 from adapters.kafka.topics import Topics, ensure_topics
-from tests.backing_services import in_words, kafka_broker, kafka_source, postgres_server
+from tests.backing_services import RunningKafka, in_words, kafka_broker, kafka_source, postgres_server
 
 
 def pytest_report_header() -> str:
@@ -22,15 +22,29 @@ def pytest_report_header() -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """``-m kafka`` picks what runs against the broker of the test run, so that it can be run against another one."""
     for item in items:
-        if "kafka_connection" in getattr(item, "fixturenames", ()):
+        if "running_kafka" in getattr(item, "fixturenames", ()):
             item.add_marker("kafka")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def kafka_connection(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KafkaConnection]:
+async def running_kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningKafka]:
+    """The broker of the test run."""
+    async with kafka_broker(tmp_path_factory.mktemp("broker")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kafka_connection(running_kafka: RunningKafka) -> KafkaConnection:
     """How to reach the broker of the test run."""
-    async with kafka_broker(tmp_path_factory.mktemp("broker")) as connection:
-        yield connection
+    return running_kafka.connection
+
+
+@pytest.fixture(params=["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+def kafka_with_credentials(running_kafka: RunningKafka, request: pytest.FixtureRequest) -> KafkaConnection:
+    """The same broker where it asks for credentials, by each mechanism; skips where it asks nobody."""
+    if running_kafka.connection_with is None:
+        pytest.skip("the broker of this test run asks nobody for credentials; make test-apache-kafka")
+    return running_kafka.connection_with(request.param)
 
 
 @pytest.fixture

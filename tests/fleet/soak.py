@@ -56,8 +56,8 @@ async def broker(folder: Path) -> AsyncIterator[tuple[KafkaConnection | None, St
             # What it holds is in memory, so it cannot be ended; frozen it does not answer either.
             yield None, Strike(f"broker frozen for {_FROZEN_SECONDS:g} s", _freeze, is_calm=True)
         case _:
-            async with kafka_broker(folder) as connection:
-                yield connection, None
+            async with kafka_broker(folder) as running:
+                yield running.connection, None
 
 
 async def _freeze(fleet: Fleet, _: Random) -> None:

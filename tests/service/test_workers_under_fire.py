@@ -12,7 +12,7 @@ from adapters.kafka.connection import KafkaConnection
 from tests.backing_services import kafka_source
 from tests.fleet.fleet import Fleet, fleet
 from tests.fleet.load import make_load
-from tests.fleet.storm import KILL, Strike, assert_exactly_right, storm, until_settled
+from tests.fleet.storm import CUT, KILL, Strike, assert_exactly_right, storm, until_settled
 
 COMMANDS, DEPLOYMENTS, KILLS = 10_000, 500, 3
 
@@ -30,12 +30,15 @@ def start(tmp_path: Path, kafka_connection: KafkaConnection, postgres_database: 
 
 @pytest.mark.timeout(240)
 async def test_three_workers_under_kills_give_every_command_its_one_outcome(start: StartFleet) -> None:
-    """10,000 commands for 500 deployments, some sent twice, some poison; 3 kills at random moments."""
+    """10,000 commands for 500 deployments, some sent twice, some poison; 3 kills at random moments.
+
+    Fault 12 in between: all connections to the database are cut.
+    """
     load = make_load(7, commands=COMMANDS, deployments=DEPLOYMENTS)
     async with start(3) as three:
         await three.until_owned_by({0, 1, 2})
 
-        await storm(three, load, [KILL] * KILLS, Random(7), tell=print)
+        await storm(three, load, [KILL, CUT, *[KILL] * (KILLS - 1)], Random(7), tell=print)
         await until_settled(three, load, within=60, tell=print)
 
         await assert_exactly_right(three, load)
