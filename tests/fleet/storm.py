@@ -77,19 +77,19 @@ async def storm(
             await sending
             sent += len(piece)
             # The next strike is to hit workers that work, not those that only begin to.
-            await _until_handled(fleet, more_than=before, at_most=sent)
+            _ = await until_handled(fleet, more_than=before, at_most=sent)
             await asyncio.sleep(dice.uniform(0, pause))
         await send(producer, topic, last)
     finally:
         await producer.stop()
 
 
-async def _until_handled(fleet: Fleet, *, more_than: int, at_most: int, within: float = 90.0) -> None:
+async def until_handled(fleet: Fleet, *, more_than: int, at_most: int, within: float = 90.0) -> int:
+    """Wait until more commands are handled than ``more_than``, or ``at_most`` are; gives how many (counts)."""
     async with asyncio.timeout(within):
-        while not more_than < (handled := await asyncio.to_thread(_handled, fleet)):
-            if handled >= at_most:
-                return
-            await asyncio.sleep(0.1)
+        while (handled := await asyncio.to_thread(_handled, fleet)) <= more_than and handled < at_most:  # noqa: ASYNC110 - only the database knows
+            await asyncio.sleep(0.02)
+    return handled
 
 
 def _handled(fleet: Fleet) -> int:
@@ -111,7 +111,7 @@ async def until_settled(
 
     Fails after ``within`` seconds without progress.
     """
-    await _until_handled(fleet, more_than=len(load.records), at_most=len(load.records))
+    _ = await until_handled(fleet, more_than=len(load.records), at_most=len(load.records))
     loop = asyncio.get_running_loop()
     best, since = len(load.wanted) + 1, loop.time()
     while unsettled := await asyncio.to_thread(_unsettled, fleet, load):

@@ -12,7 +12,7 @@ from adapters.kafka.connection import KafkaConnection
 from tests.backing_services import kafka_source
 from tests.fleet.fleet import Fleet, fleet
 from tests.fleet.load import make_load
-from tests.fleet.storm import CUT, KILL, Strike, assert_exactly_right, storm, until_settled
+from tests.fleet.storm import CUT, KILL, Strike, assert_exactly_right, storm, until_handled, until_settled
 
 COMMANDS, DEPLOYMENTS, KILLS = 10_000, 500, 3
 
@@ -63,11 +63,13 @@ async def test_the_partitions_of_a_killed_worker_move_to_the_one_that_is_left(st
 async def test_fault_24_sigterm_under_load_ends_a_worker_cleanly_within_its_grace_time(start: StartFleet) -> None:
     """It exits with 0 and leaves the group; the other one has its partitions, and nothing is lost or done twice."""
     load = make_load(9, commands=3_000, deployments=40)
+    handled: list[int] = []
     codes: list[int] = []
 
     async def terminate(fleet: Fleet, _: Random) -> None:
         process = fleet.workers[0]._process
         assert process is not None
+        handled.append(await until_handled(fleet, more_than=0, at_most=len(load.records)))
         process.terminate()
         async with asyncio.timeout(fleet.settings.stop_grace_seconds):
             codes.append(await process.wait())
@@ -76,12 +78,13 @@ async def test_fault_24_sigterm_under_load_ends_a_worker_cleanly_within_its_grac
     async with start(2) as two:
         await two.until_owned_by({0, 1})
 
-        await storm(two, load, [Strike("SIGTERM", terminate)], Random(9))
+        await storm(two, load, [Strike("SIGTERM", terminate)], Random(9), tell=print)
         await two.until_owned_by({1})
-        await until_settled(two, load, within=60)
+        await until_settled(two, load, within=60, tell=print)
 
         last_words = two.log_files[0].read_text()
         assert codes == [0]
+        assert 0 < handled[0] < len(load.records)
         assert "Worker stopped" in last_words
         assert "not left cleanly" not in last_words
         await assert_exactly_right(two, load)
