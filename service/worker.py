@@ -75,9 +75,16 @@ class Worker:
             views = group.create_task(self._follow("views", self.runner.run, followers_stop, views_wake))
             published = group.create_task(self._follow("publisher", self.publisher.run, followers_stop, publisher_wake))
             listening = group.create_task(self.stores.hear_of_appends(wake), name="listening")
-            await self.consumer.run(stop)
+            leave = asyncio.Event()
+            consuming = group.create_task(self.consumer.run(leave), name="consumer")
+            stopping = group.create_task(stop.wait(), name="stopping")
+            await asyncio.wait([consuming, stopping], return_when=asyncio.FIRST_COMPLETED)
             grace = self.settings.stop_grace_seconds
+            # Leaving the group cancels calls under way, and whoever comes next then has to wait for their deadlines.
+            self.consumer.pause()
             await self.plane.reconciler.drain(grace)
+            leave.set()
+            await asyncio.wait([consuming])
             reconciler.cancel()
             await asyncio.wait([reconciler])
             followers_stop.set()

@@ -1,7 +1,8 @@
 """Two and three worker processes on one broker and one PostgreSQL, killed at any instruction."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from collections import Counter
+from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 from random import Random
 from typing import Protocol
@@ -9,10 +10,13 @@ from typing import Protocol
 import pytest
 
 from adapters.kafka.connection import KafkaConnection
+from domain import events as e
+from service.stores import stores_of
 from tests.backing_services import kafka_source
 from tests.fleet.fleet import Fleet, fleet
 from tests.fleet.load import make_load
 from tests.fleet.storm import CUT, KILL, Strike, assert_exactly_right, storm, until_handled, until_settled
+from tests.oracle import whole_log
 
 COMMANDS, DEPLOYMENTS, KILLS = 10_000, 500, 3
 
@@ -87,4 +91,13 @@ async def test_fault_24_sigterm_under_load_ends_a_worker_cleanly_within_its_grac
         assert 0 < handled[0] < len(load.records)
         assert "Worker stopped" in last_words
         assert "not left cleanly" not in last_words
+        assert await calls_without_answer(two) == 0
         await assert_exactly_right(two, load)
+
+
+async def calls_without_answer(fleet: Fleet) -> int:
+    """How many create calls were announced whose answer nobody wrote down, so that somebody had to wait for them."""
+    with closing(stores_of(fleet.settings).read_log()) as log:
+        kinds = Counter(type(logged.recorded.event) for logged in await whole_log(log))
+    answers = kinds[e.EndpointRegistered] + kinds[e.EndpointRegistrationFailed]
+    return kinds[e.EndpointRegistrationStarted] - answers
