@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -126,6 +127,7 @@ def main() -> int:
         traceback.print_exception(error)
         tell(f"FAILED with seed {options.seed}; the workers' logs are in {folder}")
         return 1
+    shutil.rmtree(folder)
     tell(f"exactly right: {options.commands} commands, {options.deployments} deployments, {options.kills} kills")
     return 0
 
