@@ -13,15 +13,19 @@ ifneq ($(wildcard bench/*.py),)
 SOURCES += bench
 endif
 
+# The broker of make soak: apache, wheel, or an address (unset: as for tests); SEED repeats a run.
+KAFKA ?= $(ROUTEKEEPER_TEST_KAFKA)
+SEED  ?=
+
 # Extra arguments, e.g. make test ARGS="tests/domain -x" or make demo ARGS=--exit
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format asyncapi settings-reference requirements clean
+.PHONY: help setup demo test test-apache-kafka soak check format asyncapi settings-reference requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(VENV)/.project ## make the virtual environment (again only when its inputs change)
 	@:
@@ -31,6 +35,12 @@ demo: setup ## bring everything up on embedded defaults, play the acts, stay up 
 
 test: setup ## run the tests
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+test-apache-kafka: setup ## run what talks to a broker against Apache Kafka itself (needs mvn and Java 17 or newer)
+	@ROUTEKEEPER_TEST_KAFKA=apache $(BIN)/python -m pytest -m kafka $(ARGS)
+
+soak: setup ## kill workers amid 10,000 commands, restart broker and database, ask the oracle (KAFKA=apache, SEED=…)
+	@ROUTEKEEPER_TEST_KAFKA=$(KAFKA) $(BIN)/python -m tests.fleet.soak $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 check: setup ## formatting, lint, types, layer contracts
 	$(BIN)/ruff format --check --quiet $(SOURCES)
@@ -60,7 +70,7 @@ requirements: ## compile the hashed requirement files from pyproject.toml (ARGS=
 		--output-file requirements/dev.txt
 
 clean: ## remove the virtual environment, caches and demo data
-	rm -rf $(VENV) .routekeeper build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .cache .routekeeper build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(SOURCES) bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.requirements: requirements/dev.txt

@@ -52,14 +52,13 @@ class Worker:
             self.parts.tasks[:] = [decider, reconciler, pauses, views, published, listening]
             retention = start(self.retention.run(stop, asyncio.Event()), name="retention")
             polling = start(self._poll_metrics(), name="metric poller")
-            pausing = start(self._pause_while_unavailable(), name="pausing")
             admin = start(self.admin.watch(self.parts), name="admin")
             await self._read(group, stop)
             reconciler.cancel()
             await asyncio.wait([reconciler])
             followers_stop.set()
             _, late = await asyncio.wait([views, published], timeout=self.settings.stop_grace_seconds)
-            for task in (decider, pauses, listening, retention, polling, pausing, admin, *late):
+            for task in (decider, pauses, listening, retention, polling, admin, *late):
                 task.cancel()
 
     async def _read(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
@@ -67,8 +66,11 @@ class Worker:
         leave = asyncio.Event()
         consuming = group.create_task(self.consumer.run(leave), name="consumer")
         stopping = group.create_task(stop.wait(), name="stopping")
+        pausing = group.create_task(self._pause_while_unavailable(), name="pausing")
         await asyncio.wait([consuming, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        # Or it would let the consumer read on.
+        pausing.cancel()
         self.admin.health.is_stopping = True
         # Leaving the group cancels calls under way, and whoever comes next then has to wait for their deadlines.
         self.consumer.pause()

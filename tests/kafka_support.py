@@ -44,8 +44,8 @@ def replica_command(deployment_id: UUID | None = None, count: int = 3) -> Encode
 async def producing(kafka: KafkaConnection) -> AsyncIterator[AIOKafkaProducer]:
     """An independent producer."""
     producer = AIOKafkaProducer(**kafka.client_options())
-    await producer.start()
     try:
+        await producer.start()
         yield producer
     finally:
         await producer.stop()

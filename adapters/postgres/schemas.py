@@ -1,6 +1,6 @@
 """Schemas of a PostgreSQL database."""
 
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg import Connection
@@ -9,6 +9,9 @@ from psycopg.sql import SQL, Identifier
 from adapters.postgres.address import PostgresAddress
 from adapters.postgres.reasons import reason
 from domain.errors import RoutekeeperError
+
+#: Whoever creates a schema holds this advisory lock of PostgreSQL to the end of the transaction.
+_CREATION_LOCK: Final = 0x72_6B_6E_73_70
 
 
 class SchemaUnusable(RoutekeeperError):
@@ -20,10 +23,18 @@ def ensure_schema(connection: Connection[Any], name: str) -> bool:
 
     It is looked for first, because ``IF NOT EXISTS`` wants the right to create one even where one is.
     """
-    if connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [name]).rowcount:
+    if _is_there(connection, name):
+        return False
+    # Of several processes that start together, one creates it while the others wait.
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", [_CREATION_LOCK])
+    if _is_there(connection, name):
         return False
     connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(name)))
     return True
+
+
+def _is_there(connection: Connection[Any], name: str) -> bool:
+    return connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [name]).rowcount > 0
 
 
 def prepare_schema(address: PostgresAddress, name: str) -> bool:

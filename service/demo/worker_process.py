@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from adapters.child_process import die_with_parent
@@ -23,10 +23,21 @@ class WorkerKeepsEnding(RoutekeeperError):
 
 
 class WorkerProcess:
-    """Keeps one worker process up; ``tell`` is given a sentence whenever one ends unasked."""
+    """Keeps one worker process up; ``tell`` is given a sentence whenever one ends unasked.
 
-    def __init__(self, settings: Settings, log_file: Path, tell: Callable[[str], None]) -> None:
-        self._environment = {**os.environ, "ROUTEKEEPER_DATA_DIR": str(settings.data_dir.absolute())}
+    ``environment`` is what the worker gets beyond the variables of this process.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        log_file: Path,
+        tell: Callable[[str], None],
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        own = {"ROUTEKEEPER_DATA_DIR": str(settings.data_dir.absolute())}
+        self._environment = {**os.environ, **(environment or {}), **own}
         self._log_file = log_file
         self._tell = tell
         self._stop_seconds = settings.stop_grace_seconds * 2

@@ -163,7 +163,7 @@ async def test_what_fails_in_passing_is_tried_again(
 async def test_what_goes_on_failing_is_unavailable_and_leaves_nothing(
     log: RecorderEventLog, fail_next_inserts: Callable[[str, int], None], code: str
 ) -> None:
-    """Deadlock, serialization failure, a full disk, a statement that takes too long."""
+    """Faults 15 and 23: deadlock, serialization failure, a full disk; and a statement that takes too long."""
     fail_next_inserts(code, 1000)
 
     refusal = await error_of(log.append(LogBatch(events=events(2), positions=[move(P0, None, 1)])))

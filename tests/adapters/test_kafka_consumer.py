@@ -164,7 +164,7 @@ async def test_partitions_move_between_workers_without_loss_or_repetition(
 async def test_a_recreated_topic_stops_the_consumer_loudly(
     kafka: KafkaConnection, topics: Topics, settings: ConsumerSettings
 ) -> None:
-    """Both where its end lies before the position, and where another record stands in its place."""
+    """Fault 11. Both where its end lies before the position, and where another record stands in its place."""
     handler = RecordingHandler()
     origin = PartitionId(topics.commands, "one", 0)
     async with producing(kafka) as producer:

@@ -85,7 +85,7 @@ async def test_kafka_is_told_how_far_the_partitions_were_read(
 async def test_a_broker_that_is_away_for_seconds_is_read_on_from(
     tmp_path: Path, consumer_settings: ConsumerSettings
 ) -> None:
-    """Nobody has to start the worker again, and nothing is lost or repeated."""
+    """Fault 10. Nobody has to start the worker again, and nothing is lost or repeated."""
     handler, topics = RecordingHandler(), Topics(partitions=2)
     async with EmbeddedBroker(tmp_path / "broker.log") as broker:
         kafka = replace(broker.connection, request_timeout=1.0)

@@ -36,7 +36,7 @@ def test_a_position_behind_the_end_must_be_confirmed_by_its_record() -> None:
 
 
 def test_records_deleted_before_they_were_read_are_not_passed_over() -> None:
-    """The error names topic, partition and offsets, and says what can be done."""
+    """Fault 11: offset out of range. The error names topic, partition and offsets, and says what can be done."""
     with pytest.raises(RecordsLost, match=r"routekeeper.commands, partition 0 .* 5, but .* begins at 9, so 4 records"):
         starting_point(ORIGIN, Position(next=5, digest="d"), beginning=9, end=20)
 

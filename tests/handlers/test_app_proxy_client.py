@@ -61,6 +61,7 @@ async def test_create_gives_the_url_that_the_proxy_answers_with(client: AppProxy
 
 
 async def test_a_repeated_create_adopts_the_same_endpoint(client: AppProxyClient, proxy: ReferenceProxy) -> None:
+    """Fault 18."""
     first = await client.create_endpoint(ID, BODY)
     again = await client.create_endpoint(ID, BODY)
 

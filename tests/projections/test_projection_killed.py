@@ -31,6 +31,7 @@ def position_of(engine: Engine) -> int:
 
 
 async def test_a_killed_process_leaves_the_rows_of_the_position_that_it_left(tmp_path: Path) -> None:
+    """Fault 20: rows and position commit together or not at all."""
     url = f"sqlite:///{tmp_path}/views.db"
     engine, scratch = open_database(url), open_database("sqlite://")
     log = MemoryLog(long_history().log)

@@ -147,6 +147,7 @@ async def test_a_runner_that_was_woken_rests_again(sqlite_engine: Engine) -> Non
 
 
 async def test_a_running_runner_looks_for_events_also_when_nobody_wakes_it(sqlite_engine: Engine) -> None:
+    """Fault 25: a wake-up that is lost costs one poll interval."""
     log, stop = log_of(created()), asyncio.Event()
     runner = ProjectionRunner(sqlite_engine, VIEWS, log, poll_interval=0.01)
 
