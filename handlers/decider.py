@@ -37,6 +37,7 @@ from handlers.submission import (
     CommandItem,
     Decided,
     DeciderStopped,
+    DueItem,
     EvaluationItem,
     Item,
     SamplesItem,
@@ -124,6 +125,10 @@ class Decider:
     async def take_samples(self, reports: Iterable[SampleReport]) -> None:
         """Have samples recorded and passed on that nobody sent as a record; as :meth:`submit`."""
         await self._submit([SamplesItem(report) for report in reports])
+
+    async def restate_due(self, ids: Iterable[UUID]) -> None:
+        """Have the log say again, by their states, when these are due; as :meth:`submit`."""
+        await self._submit([DueItem(deployment_id) for deployment_id in ids])
 
     async def _submit(self, items: Sequence[Item]) -> Sequence[Decided]:
         if not items:

@@ -37,6 +37,7 @@ from handlers.refused_records import cause_of, refusal_of, rejection_events
 from handlers.submission import (
     CommandItem,
     Decided,
+    DueItem,
     EvaluationItem,
     Item,
     RecordItem,
@@ -49,13 +50,15 @@ from handlers.submission import (
 class DecisionContext:
     """What deciding depends on beside state and command.
 
-    ``partition_hash`` places a deployment in a partition, by its remainder. ``incarnation`` is there once the log was
+    ``partition_hash`` places a deployment in a partition, by its remainder; ``owns`` tells whether this worker decides
+    for it, so that nobody else has to be told to look. ``incarnation`` is there once the log was
     restored: deployments whose creation may have been handled before may have an endpoint that the log does not know.
     """
 
     limits: DecisionLimits
     new_id: NewId
     partition_hash: Callable[[UUID], int]
+    owns: Callable[[UUID], bool] = lambda _: True
     incarnation: IncarnationBegun | None = None
 
 
@@ -80,6 +83,7 @@ class Draft:
     touched: dict[UUID, Deployment | None] = field(default_factory=dict)
     samples: list[SampleReport] = field(default_factory=list)
     evaluations: list[DeploymentEvaluation] = field(default_factory=list)
+    restated: set[UUID] = field(default_factory=set)
 
     def add(self, submission: Submission) -> Sequence[Decided]:
         """Decide the items of ``submission`` in order."""
@@ -118,6 +122,9 @@ class Draft:
                 return Decided(None)
             case SamplesItem():
                 return self._own_samples(item.report)
+            case DueItem():
+                self.restated.add(item.deployment_id)
+                return Decided(self.states.get(item.deployment_id))
 
     def _command(self, item: CommandItem) -> Decided:
         decided = self._decide(item.command, item.cause)
@@ -232,22 +239,29 @@ class Draft:
         self.refused.setdefault(record.origin, []).append((record, refusal))
 
     def _due(self) -> Iterable[DueWork]:
-        for deployment_id, before in self.touched.items():
-            state = self.states[deployment_id]
+        rows: dict[UUID, DueWork] = {}
+        for key, before in self.touched.items():
+            state = self.states[key]
             if state is None:
                 continue
-            due = self._due_work(state)
+            row = self._due_work(state)
             # What the log holds about a deployment's work is what its last committed state came to.
-            if before is None or due != self._due_work(before):
-                due_at, scaling = due
-                yield DueWork(
-                    deployment_id=deployment_id,
-                    hash=self.context.partition_hash(deployment_id),
-                    due_at=due_at,
-                    version=state.version,
-                    scales=scaling,
-                )
+            known = None if before is None else self._due_work(before)
+            if known is None or (row.due_at, row.scales) != (known.due_at, known.scales):
+                rows[key] = row
+        rows |= {key: self._due_work(state) for key in self.restated if (state := self.states[key]) is not None}
+        for key in (*self.touched, *[report.deployment_id for report in self.samples]):
+            if not self.context.owns(key) and (state := self.states[key]) is not None:
+                # Whoever owns it does not hear of this commit.
+                rows[key] = replace(self._due_work(state), due_at=self.now)
+        return rows.values()
 
-    def _due_work(self, state: Deployment) -> tuple[datetime | None, bool]:
+    def _due_work(self, state: Deployment) -> DueWork:
         work = next_work(state, self.context.limits)
-        return work.due_at if work else None, scales(state)
+        return DueWork(
+            deployment_id=state.id,
+            hash=self.context.partition_hash(state.id),
+            due_at=work.due_at if work else None,
+            version=state.version,
+            scales=scales(state),
+        )

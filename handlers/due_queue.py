@@ -22,6 +22,11 @@ class DueQueue:
     def __contains__(self, deployment_id: UUID) -> bool:
         return deployment_id in self._due
 
+    def is_due(self, deployment_id: UUID, now: datetime) -> bool:
+        """Whether the deployment is here and due."""
+        due_at = self._due.get(deployment_id)
+        return due_at is not None and due_at <= now
+
     def put(self, deployment_id: UUID, due_at: datetime | None) -> None:
         """Make the deployment due at ``due_at`` instead of whenever it was (``None``: not at all)."""
         if due_at is None:

@@ -5,9 +5,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import product
 from uuid import UUID
-from zlib import crc32
 
 from domain.chunks import chunks
 from domain.deployment import Deployment, Lifecycle
@@ -19,19 +17,16 @@ from handlers.commit import Commit
 from handlers.decider import Decider
 from handlers.due_queue import DueQueue
 from handlers.evaluation_schedule import EvaluationSchedule
+from handlers.lanes import Lane, Lanes
 from handlers.ownership import Ownership
 from handlers.patience import load_patiently
 from handlers.pausing import PauseGate
-from handlers.ports import EventLog, LogUnavailable
+from handlers.ports import DueWork, EventLog, LogUnavailable
 from handlers.reconciler_limits import ReconcilerLimits
 from handlers.reconciliation import Reconciliation
 from handlers.scaling_memory import ScalingMemory
 
 log = logging.getLogger(__name__)
-
-#: An operation, and the number that the scaling group falls on.
-_Lane = tuple[Operation, int]
-
 
 _DEFAULT_LIMITS = ReconcilerLimits()
 
@@ -69,8 +64,7 @@ class Reconciler:
         self._busy: dict[UUID, asyncio.Task[Mapping[UUID, Deployment]]] = {}
         self._news: dict[UUID, Deployment] = {}
         self._stuck: dict[UUID, int] = {}
-        lanes = product(Operation, range(limits.lanes))
-        self._slots = {lane: asyncio.Semaphore(limits.batches) for lane in lanes}
+        self._lanes = Lanes(limits.lanes, limits.batches)
         self._wake = asyncio.Event()
         self._is_draining = False
         decider.listen(self.committed)
@@ -153,15 +147,28 @@ class Reconciler:
         due = await self._log.due_work(partitions=ownership.partitions, of=ownership.count, until=until)
         # A record in a foreign partition is handled by somebody else: what is in memory here does not know of it.
         self._decider.forget_older({work.deployment_id: work.version for work in due})
+        unheard = [w for w in due if w.due_at and w.due_at <= now and not self._knows(w.deployment_id, now)]
         for work in due:
             known = work.deployment_id in self._busy or work.deployment_id in self._stuck
             if work.due_at is not None and not known:
                 due_at = min(work.due_at, now) if is_new_owner else work.due_at
                 self._queue.bring_forward(work.deployment_id, due_at)
-        if is_new_owner:
+        if not is_new_owner:
+            await self._hear_of(unheard)
+        else:
             all_scaling = await self._log.scaling_deployments(partitions=ownership.partitions, of=ownership.count)
             self._evaluations.evaluate_all(all_scaling)
         self._wake.set()
+
+    def _knows(self, key: UUID, now: datetime) -> bool:
+        return key in self._busy or key in self._stuck or self._queue.is_due(key, now)
+
+    async def _hear_of(self, unheard: Sequence[DueWork]) -> None:
+        """Look at those that somebody else has handled records of, and has therefore marked as due."""
+        for work in unheard:
+            self._scaling.forget(work.deployment_id)
+        self._evaluations.evaluate_all([work.deployment_id for work in unheard if work.scales])
+        await self._decider.restate_due([work.deployment_id for work in unheard])
 
     def _give_up_lost(self) -> None:
         """Cancel what is under way for deployments that somebody else decides for now."""
@@ -200,13 +207,13 @@ class Reconciler:
 
     def _plan(
         self, due: Sequence[UUID], evaluate: set[UUID], states: Mapping[UUID, Deployment], now: datetime
-    ) -> Mapping[_Lane, Sequence[UUID]]:
+    ) -> Mapping[Lane, Sequence[UUID]]:
         """Say who goes in which lane. Who has other work to do is evaluated after it."""
-        planned: dict[_Lane, list[UUID]] = {}
+        planned: dict[Lane, list[UUID]] = {}
         for key in due:
             work = self._work(states[key]) if key in states else None
             if work is not None and work.due_at <= now:
-                planned.setdefault(self._lane(work.operation, states[key]), []).append(key)
+                planned.setdefault(self._lanes.of(work.operation, states[key]), []).append(key)
                 if key in evaluate:
                     evaluate.remove(key)
                     self._evaluations.put_off(key)
@@ -218,22 +225,19 @@ class Reconciler:
                 if failure is not None and failure.next_attempt_at > now:
                     self._evaluations.has_changed(states[key])
                 else:
-                    planned.setdefault(self._lane(Operation.CALCULATE, states[key]), []).append(key)
+                    planned.setdefault(self._lanes.of(Operation.CALCULATE, states[key]), []).append(key)
         return planned
 
-    def _lane(self, operation: Operation, state: Deployment) -> _Lane:
-        return operation, crc32(state.resource_group.encode()) % self._limits.lanes
-
-    def _start(self, group: asyncio.TaskGroup, lane: _Lane, ids: Sequence[UUID]) -> None:
+    def _start(self, group: asyncio.TaskGroup, lane: Lane, ids: Sequence[UUID]) -> None:
         task = group.create_task(self._run(lane, ids))
         self._busy.update(dict.fromkeys(ids, task))
         # Not at the end of the task itself: one that is cancelled before its first step never comes to its end.
         task.add_done_callback(partial(self._ended, lane[0], ids))
 
-    async def _run(self, lane: _Lane, ids: Sequence[UUID]) -> Mapping[UUID, Deployment]:
+    async def _run(self, lane: Lane, ids: Sequence[UUID]) -> Mapping[UUID, Deployment]:
         """Do the lane's operation, and give the deployments as they were before it."""
         operation, _ = lane
-        async with self._slots[lane]:
+        async with self._lanes.slot(lane):
             # Pauses may have come while this run waited for its turn.
             before = self._gate.admit(await self._load(ids), ids if operation is Operation.CALCULATE else ())
             try:

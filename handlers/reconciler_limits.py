@@ -21,6 +21,6 @@ class ReconcilerLimits:
     lanes: int = 16
     batches: int = 4
     dispatch_size: int = 5_000
-    poll_seconds: float = 30.0
+    poll_seconds: float = 5.0
     debounce_seconds: float = 0.05
     stuck_backoff: Backoff = field(default_factory=lambda: Backoff(base=0.1, cap=60.0))

@@ -84,7 +84,14 @@ class SamplesItem:
         return self.report.deployment_id
 
 
-Item = RecordItem | CommandItem | EvaluationItem | SamplesItem
+@dataclass(frozen=True, slots=True)
+class DueItem:
+    """A deployment whose state says something else about when it is due than the log does."""
+
+    deployment_id: UUID
+
+
+Item = RecordItem | CommandItem | EvaluationItem | SamplesItem | DueItem
 
 
 @dataclass(frozen=True, slots=True)

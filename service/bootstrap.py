@@ -92,9 +92,7 @@ def assemble(  # noqa: PLR0913 - where parts meet, each one is an argument that 
     telemetry = observers.telemetry
     ownership = Ownership(settings.kafka.topics.commands, partitions, place)
     standing = standing or StandingFacts()
-    context = DecisionContext(
-        limits=settings.decisions, new_id=new_id, partition_hash=place, incarnation=standing.incarnation
-    )
+    context = _context(settings, ownership, new_id, standing)
     gate = PauseGate(standing.pauses)
     log = MeasuredLog(event_log, telemetry)
     decider = Decider(log, dead_letters, context, ownership=ownership, clock=clock, limits=settings.decider)
@@ -143,6 +141,16 @@ def assemble(  # noqa: PLR0913 - where parts meet, each one is an argument that 
         proxy_calls=proxy_calls,
         gate=gate,
         pauses=PauseFollower(event_log, gate, settings.pauses),
+    )
+
+
+def _context(settings: Settings, ownership: Ownership, new_id: NewId, standing: StandingFacts) -> DecisionContext:
+    return DecisionContext(
+        limits=settings.decisions,
+        new_id=new_id,
+        partition_hash=ownership.partition_hash,
+        owns=ownership.owns,
+        incarnation=standing.incarnation,
     )
 
 

@@ -249,6 +249,7 @@ async def test_what_waits_for_a_proxy_goes_on_at_once_when_the_settings_name_one
         await world.idle()
 
         world.targets["sg1"] = target
+        world.watch.looked_up.clear()
         world.plane.reconciler.look_again(["sg1"])
         await world.live(1)
 
@@ -267,6 +268,7 @@ async def test_what_the_proxy_refused_for_good_is_tried_at_once_when_the_setting
 
         await world.live(1)
         world.targets["sg1"] = right
+        world.watch.looked_up.clear()
         world.plane.reconciler.look_again(["sg1"])
         await world.live(1)
 

@@ -8,12 +8,13 @@ from unittest.mock import patch
 from uuid import UUID
 
 from domain import commands as c
+from domain.autoscaling.rules import ScalingPolicy
 from domain.deployment import Lifecycle
 from domain.operations import Operation
 from handlers.deployment_repository import ScalingGroupProxyTarget
 from service.demo.reference_proxy import ReferenceProxy
 from service.demo.reference_proxy_faults import Faults
-from tests.executor_world import RARE_POLLS, TOKEN, is_ready, world_of
+from tests.executor_world import QUEUE_RULE, RARE_POLLS, TOKEN, is_ready, world_of
 
 HELD = Faults(delay_seconds=3600)
 
@@ -122,3 +123,25 @@ async def test_commands_that_pour_in_never_start_a_second_operation(tmp_path: Pa
 
         states = [await world.state(key) for key in ids]
         assert all(is_ready(state) and state.active_count == 4 for state in states)
+
+
+async def test_what_others_did_with_records_in_foreign_partitions_is_seen_at_the_next_poll(tmp_path: Path) -> None:
+    """Samples and a policy arrive at a worker that does not own the deployment: its owner evaluates them, once."""
+    async with world_of(tmp_path, reconciler=True) as owner:
+        d1 = await owner.create(replica_count=1)
+        await owner.until(d1, is_ready)
+        await owner.idle()
+        async with world_of(tmp_path) as other:
+            other.lose(0)
+            policy = ScalingPolicy(rules=(QUEUE_RULE,))
+            await other.when(c.SetScalingPolicy(deployment_id=d1, policy=policy))
+            await other.sample(d1, 50)
+
+        await owner.plane.reconciler._look_up_due()
+        await owner.idle()
+
+        assert (await owner.state(d1)).target_replica_count == 3
+        evaluated = owner.watch.of(Operation.CALCULATE)
+        await owner.plane.reconciler._look_up_due()
+        await owner.idle()
+        assert owner.watch.of(Operation.CALCULATE) == evaluated

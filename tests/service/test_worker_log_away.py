@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from pydantic import SecretStr
 
@@ -17,7 +17,7 @@ from service.kafka_access import KafkaAccess
 from service.settings import DatabaseSettings, KafkaSettings, Settings
 from tests.adapters.postgres_fault_proxy import PostgresFaultProxy
 from tests.kafka_support import command_record, producing
-from tests.running_worker import creation, running_worker
+from tests.running_worker import RunningWorker, creation, running_worker
 
 
 async def until_it_asked(consumer: RecordConsumer) -> None:
@@ -33,6 +33,19 @@ async def until_it_asked(consumer: RecordConsumer) -> None:
     membership._stay = noted  # type: ignore[method-assign] # a look at how often it asks
     await asyncio.wait_for(asked.wait(), 20)
     membership._stay = stay  # type: ignore[method-assign] # as it was
+
+
+async def until_counts(running: RunningWorker, deployment_id: UUID, number: int) -> list[int]:
+    """Wait until the number of replicas was set so many times, and tell to what."""
+    committed = asyncio.Event()
+    running.worker.plane.decider.listen(lambda _: committed.set())
+    while True:
+        committed.clear()
+        stream = await running.worker.parts.event_log.stream(deployment_id)
+        counts = [e.recorded.event.replica_count for e in stream if isinstance(e.recorded.event, ReplicaCountSet)]
+        if len(counts) >= number:
+            return counts
+        await committed.wait()
 
 
 async def test_fault_13_a_database_that_stays_away_pauses_reading_and_nothing_is_lost(
@@ -79,8 +92,7 @@ async def test_fault_13_a_database_that_stays_away_pauses_reading_and_nothing_is
         await running.until_ready()
         await running.until_metric("routekeeper_consumption_paused 0.0")
         await running.until_metric('routekeeper_projection_lag_events{view="deployments"} 0.0')
-        stream = await running.worker.parts.event_log.stream(deployment_id)
+        counts = await until_counts(running, deployment_id, 4)
     proxy.close()
 
-    counts = [e.recorded.event.replica_count for e in stream if isinstance(e.recorded.event, ReplicaCountSet)]
     assert counts == [2, 3, 4, 5]
