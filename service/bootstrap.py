@@ -69,6 +69,7 @@ class Observers:
 
 
 _NOBODY = Observers()
+_NOTHING_YET = StandingFacts()
 
 
 def assemble(  # noqa: PLR0913 - where parts meet, each one is an argument that tests replace
@@ -82,16 +83,15 @@ def assemble(  # noqa: PLR0913 - where parts meet, each one is an argument that 
     clock: Callable[[], datetime] = utc_now,
     new_id: NewId = uuid4,
     place: Callable[[UUID], int] = partition_hash,
-    standing: StandingFacts | None = None,
+    standing: StandingFacts = _NOTHING_YET,
     observers: Observers = _NOBODY,
 ) -> ControlPlane:
     """Put the control plane together; ``partitions`` (count) is how many the commands topic has.
 
-    ``standing`` is what the log says beyond single deployments (``None``: nothing yet).
+    ``standing`` is what the log says beyond single deployments.
     """
     telemetry = observers.telemetry
     ownership = Ownership(settings.kafka.topics.commands, partitions, place)
-    standing = standing or StandingFacts()
     context = _context(settings, ownership, new_id, standing)
     gate = PauseGate(standing.pauses)
     log = MeasuredLog(event_log, telemetry)
