@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.topics import KafkaUnavailable
+from adapters.kafka.topics import KafkaUnavailable, administration, partition_counts
 
 #: How long to wait for a record that may not be there (milliseconds).
 _WAIT_MS = 300
@@ -30,17 +30,14 @@ async def read_topics(
 
     Raises :class:`KafkaUnavailable` after ``give_up_after`` seconds.
     """
+    # The consumer itself knows on Apache Kafka only of topics that it has been told to read.
+    async with administration(connection, give_up_after=give_up_after) as admin:
+        counts = await partition_counts(admin, tuple(names))
+    partitions = [TopicPartition(name, number) for name, count in counts.items() for number in range(count)]
     consumer = AIOKafkaConsumer(enable_auto_commit=False, **connection.client_options())
     try:
         async with asyncio.timeout(give_up_after):
             await consumer.start()
-            there = await consumer.topics()
-            partitions = [
-                TopicPartition(name, number)
-                for name in names
-                if name in there
-                for number in sorted(consumer.partitions_for_topic(name) or ())
-            ]
             consumer.assign(partitions)
             return await _drain(consumer, partitions, only_last=only_last) if partitions else {}
     except (KafkaError, TimeoutError) as error:

@@ -61,7 +61,7 @@ async def test_what_was_done_is_counted_and_what_waits_is_measured(
     assert f'routekeeper_records_total{{result="accepted",topic="{topics.commands}"}} 1.0' in text
     rejected = f'routekeeper_records_rejected_total{{code="invalid-json",topic="{topics.commands}"}} 1.0'
     assert rejected in text
-    assert f'routekeeper_consumer_lag_records{{partition="0",topic="{topics.routes}"}} 0.0' in text
+    await running.until_metric(f'routekeeper_consumer_lag_records{{partition="0",topic="{topics.routes}"}} 0.0')
     assert "routekeeper_ready 1.0" in text
     media_type = (await running.http.get("/metrics")).headers["content-type"]
     assert media_type == "text/plain; version=0.0.4; charset=utf-8"
