@@ -42,8 +42,6 @@ def defaults(environment: Mapping[str, object]) -> dict[str, str]:
 def settings_from(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The settings that a process gets with these variables; raises where one is unknown or cannot be used."""
     for name, value in environment.items():
-        if name.startswith("ROUTEKEEPER_ADMIN__") and "admin" not in Settings.model_fields:
-            continue
         monkeypatch.setenv(name, value)
     return load_settings()
 
