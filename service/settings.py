@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adapters.app_proxy import HttpxClientPoolLimits
 from adapters.event_store.postgres_datastore import PostgresLimits
+from adapters.event_store.tree_keeper import TreeLimits
 from adapters.kafka.consumer_settings import ConsumerSettings
 from adapters.kafka.envelope import RecordLimits
 from adapters.kafka.topics import Topics
@@ -100,6 +101,20 @@ class PublisherSettings:
     poll_seconds: _Seconds = 0.5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings(TreeLimits):
+    """How the log's Merkle tree is kept, and where its heads go; see ``docs/tamper-evidence.md``.
+
+    ``batch_size``: events at a time (count). Rounds are at least ``pause_seconds`` apart, and at most ``poll_seconds``
+    where nobody says that there is something new. ``head_every_seconds``: how often a tree head is written at most.
+    ``heads_topic``: a Kafka topic to publish tree heads to (unset: none). ``signing_key_file``: an Ed25519 private key
+    in PEM to sign them with (unset: they are not signed).
+    """
+
+    heads_topic: str | None = None
+    signing_key_file: Path | None = None
+
+
 class Settings(BaseSettings):
     """Everything that can be set.
 
@@ -126,6 +141,7 @@ class Settings(BaseSettings):
     scaling_memory: ScalingMemoryLimits = Field(default_factory=ScalingMemoryLimits)
     projections: ProjectionSettings = Field(default_factory=ProjectionSettings)
     publisher: PublisherSettings = Field(default_factory=PublisherSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
 
     @property

@@ -11,11 +11,13 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from adapters.app_proxy import HttpxClientPool
+from adapters.event_store.tree_keeper import TreeFollower
 from adapters.kafka.consumer import RecordConsumer
+from adapters.kafka.head_publisher import ensure_heads_topic
 from adapters.kafka.producer import DeadLetterProducer
 from adapters.kafka.publisher import EventPublisher
 from adapters.kafka.stoppable import unless_stopped
-from adapters.kafka.topics import Topics, check_copartitioning, ensure_topics
+from adapters.kafka.topics import check_copartitioning, ensure_topics
 from domain.errors import RoutekeeperError
 from handlers.backoff import Backoff
 from handlers.commit import Commit
@@ -32,6 +34,7 @@ from service.retention import keep_pruning
 from service.settings import Settings
 from service.stores import Stores, stores_of
 from service.supervision import keep_running, leaves
+from service.tree import open_tree_follower
 
 log = logging.getLogger(__name__)
 
@@ -53,17 +56,19 @@ class Worker:
     runner: ProjectionRunner
     stores: Stores
     event_log: EventLog
+    tree: TreeFollower
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then read no more, finish what is under way, and let the followers catch up.
 
         Raises what ends a worker: an input that cannot be read on, an event that is not understood.
         """
-        views_wake, publisher_wake = asyncio.Event(), asyncio.Event()
+        views_wake, publisher_wake, tree_wake = (asyncio.Event() for _ in range(3))
 
         def wake() -> None:
             views_wake.set()
             publisher_wake.set()
+            tree_wake.set()
 
         def note_commit(commit: Commit) -> None:
             if commit.position:
@@ -76,6 +81,7 @@ class Worker:
             reconciler = group.create_task(self.plane.reconciler.run(), name="reconciler")
             views = group.create_task(self._follow("views", self.runner.run, followers_stop, views_wake))
             published = group.create_task(self._follow("publisher", self.publisher.run, followers_stop, publisher_wake))
+            tree = group.create_task(self._follow("tree", self.tree.run, followers_stop, tree_wake))
             pruning = group.create_task(self._follow("retention", self._prune, stop, followers_stop))
             listening = group.create_task(self.stores.hear_of_appends(wake), name="listening")
             await self.consumer.run(stop)
@@ -84,7 +90,7 @@ class Worker:
             reconciler.cancel()
             await asyncio.wait([reconciler])
             followers_stop.set()
-            _, late = await asyncio.wait([views, published], timeout=grace)
+            _, late = await asyncio.wait([views, published, tree], timeout=grace)
             for task in (decider, listening, pruning, *late):
                 task.cancel()
 
@@ -125,11 +131,13 @@ async def open_worker(settings: Settings, kafka: KafkaAccess, partitions: int) -
             proxy_targets=proxy_targets_of(settings),
             partitions=partitions,
         )
+        tree = await stack.enter_async_context(open_tree_follower(settings, stores, event_log, kafka))
         yield Worker(
             settings=settings,
             stores=stores,
             plane=plane,
             event_log=event_log,
+            tree=tree,
             consumer=RecordConsumer(plane.intake, kafka.connection, topics, epoch=kafka.epoch, settings=kafka.consumer),
             publisher=EventPublisher(
                 kafka.connection,
@@ -170,7 +178,7 @@ async def work(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with kafka_or_embedded(settings) as kafka:
         # A broker may take long to answer; whoever asks to stop does not wait for that.
-        partitions = await unless_stopped(stop, _prepare_topics(kafka, settings.kafka.topics))
+        partitions = await unless_stopped(stop, _prepare_topics(kafka, settings))
         if partitions is not None:
             async with open_worker(settings, kafka, partitions) as worker:
                 where = worker.stores.log_place
@@ -179,8 +187,12 @@ async def work(settings: Settings) -> None:
     log.info("Worker stopped")
 
 
-async def _prepare_topics(kafka: KafkaAccess, topics: Topics) -> int:
+async def _prepare_topics(kafka: KafkaAccess, settings: Settings) -> int:
     """Make the topics that are missing, and give the number of partitions of the commands topic."""
+    topics = settings.kafka.topics
+    if settings.audit.heads_topic is not None:
+        factor = topics.replication_factor
+        await ensure_heads_topic(kafka.connection, settings.audit.heads_topic, replication_factor=factor)
     for created in await ensure_topics(kafka.connection, topics):
         log.info("Created topic %s", created)
     return await check_copartitioning(kafka.connection, topics)

@@ -39,6 +39,10 @@ class TreeHead(Message):
         """The root as a hash."""
         return bytes.fromhex(self.root)
 
+    def signed(self, signature: bytes) -> "TreeHead":
+        """The same with a signature."""
+        return self.model_copy(update={"signature": signature})
+
     @property
     def signed_bytes(self) -> bytes:
         """Everything but the signature, a value a line; the time in microseconds since 1970 (UTC)."""
