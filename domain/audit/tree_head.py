@@ -1,10 +1,11 @@
 """Tree heads: what is kept elsewhere, so that a log can be held against it later."""
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 
-from pydantic import Base64Bytes, Field, ValidationError
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 
 from domain.audit.merkle import HASH_BYTES
 from domain.errors import RoutekeeperError
@@ -15,6 +16,18 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 #: The largest number that a database keeps.
 _MOST: Final = 2**63 - 1
+
+
+def _from_base64(value: object) -> object:
+    return b64decode(value, validate=True) if isinstance(value, str) else value
+
+
+#: Bytes that stand in JSON as base64, on one line.
+Base64 = Annotated[
+    bytes,
+    BeforeValidator(_from_base64),
+    PlainSerializer(lambda data: b64encode(data).decode(), return_type=str, when_used="json"),
+]
 
 
 class HeadsInvalid(RoutekeeperError):
@@ -32,7 +45,7 @@ class TreeHead(Message):
     position: Annotated[int, Field(ge=1, le=_MOST)]
     root: Annotated[str, Field(pattern=f"^[0-9a-f]{{{2 * HASH_BYTES}}}$")]
     at: Moment
-    signature: Base64Bytes | None = None
+    signature: Base64 | None = None
 
     @property
     def root_bytes(self) -> bytes:

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from domain.errors import RoutekeeperError
-from service.cli import describe, get, send
+from service.cli import audit, describe, get, send
 from service.cli.copy_log import copy_log
 from service.cli.history import history
 from service.cli.init import init
@@ -17,7 +17,19 @@ from service.cli.rejected import rejected
 from service.cli.replay import replay
 from service.cli.run import demo, worker
 
-_ORDER: Final = ("demo", "worker", "send", "get", "describe", "history", "replay", "rejected", "init", "copy-log")
+_ORDER: Final = (
+    "demo",
+    "worker",
+    "send",
+    "get",
+    "describe",
+    "history",
+    "replay",
+    "rejected",
+    "audit",
+    "init",
+    "copy-log",
+)
 
 
 class _Commands(TyperGroup):
@@ -87,6 +99,7 @@ app.add_typer(send.app, name="send")
 app.command(epilog=examples("routekeeper rejected", "routekeeper rejected --code invalid-json --since 1h -o json"))(
     rejected
 )
+app.add_typer(audit.app, name="audit")
 app.command(epilog=examples("routekeeper init", "ROUTEKEEPER_DATABASE__URL=… routekeeper init --roles"))(init)
 app.command(
     "copy-log", epilog=examples("routekeeper copy-log .routekeeper/events.db postgresql://routekeeper_owner@db/control")

@@ -9,6 +9,8 @@
      ├── NotSent               Kafka did not take a command
      ├── CommandRefused        a command was taken and then refused
      ├── NoEffectSeen          a command was taken, and nothing was seen to come of it in time
+     ├── NotExported           a bundle of events was not written
+     ├── BundleUnreadable      a file that should hold a bundle cannot be read
      └── NotAScratchDatabase   a file holds something else and must not be written to
 """
 
@@ -41,6 +43,14 @@ class CommandRefused(CommandLineError):
 
 class NoEffectSeen(CommandLineError):
     """A command was taken, and nothing was seen to come of it in time."""
+
+
+class NotExported(CommandLineError):
+    """A bundle of events was not written."""
+
+
+class BundleUnreadable(CommandLineError):
+    """A file that should hold a bundle cannot be read."""
 
 
 class NotAScratchDatabase(CommandLineError):
