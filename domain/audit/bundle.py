@@ -119,7 +119,7 @@ def check_bundle(
             case BundleEvent() as event if order is not None:
                 report.events += 1
                 report.add_all(number, _event_errors(event, order))
-            case BundleEnd() as end:
+            case BundleEnd() as end if order is not None:
                 if end.events != report.events:
                     report.add(number, f"there should be {end.events} events and there are {report.events}")
             case None:
@@ -168,8 +168,7 @@ def _event_errors(event: BundleEvent, order: "_Order") -> Iterator[str]:
     head, proof = order.header.head, [bytes.fromhex(each) for each in event.proof]
     if not verify_inclusion(leaf_hash(event.data), event.leaf, head.size, proof, head.root_bytes):
         yield f"{name}: is not leaf {event.leaf} of the tree with root {head.root}"
-    for error in order.errors(leaf, event.leaf):
-        yield f"{name}: {error}"
+    yield from (f"{name}: {wrong}" for wrong in order.errors(leaf, event.leaf))
 
 
 class _Order:

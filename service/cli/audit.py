@@ -135,9 +135,8 @@ def export(
         if head is None:
             raise NotExported("there is no tree head yet: a worker writes them, or 'routekeeper audit heads --now'")
         first, last = asyncio.run(_range(settings, since, until))
-        header = BundleHeader(
-            head=head, deployment=wanted, from_position=first, to_position=min(last or head.position, head.position)
-        )
+        last = head.position if last is None else min(last, head.position)
+        header = BundleHeader(head=head, deployment=wanted, from_position=first, to_position=last)
         with _bar("Exporting") as told:
             events = export_bundle(tree, header, file, lambda position: told(position, header.to_position))
     note(f"{events} events up to position {header.to_position} written to {file}")
@@ -166,14 +165,15 @@ def _write_head(settings: Settings) -> None:
 
 async def _range(settings: Settings, since: LogPoint | None, until: LogPoint | None) -> tuple[int, int | None]:
     """The first and the last position that are meant (``None``: to the end)."""
+    first, last = 1, None
     with reading_log(settings) as log:
-        first, last = 1, None
-        if since is not None:
-            before = since.moment and await log.position_at(since.moment - since.moment.resolution)
-            first = max(1, before + 1 if before is not None else since.position or 1)
+        if since is not None and since.moment is not None:
+            first = 1 + await log.position_at(since.moment - since.moment.resolution)
+        elif since is not None:
+            first = max(1, since.position or 1)
         if until is not None:
-            last = await log.position_at(until.moment) if until.moment else until.position
-        return first, last
+            last = until.position if until.moment is None else await log.position_at(until.moment)
+    return first, last
 
 
 @contextmanager

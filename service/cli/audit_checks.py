@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -35,15 +34,10 @@ class CheckResult:
         object.__setattr__(self, "ok", not self.differences and not self.more)
 
 
-class Progress(Protocol):
-    """Is told how far a check has come."""
+#: Is told how far a check has come: so many of so many steps (counts).
+Progress = Callable[[int, int], None]
 
-    def __call__(self, done: int, of: int) -> None:
-        """So many of so many steps (counts) are done."""
-        ...
-
-
-#: A check, by what it is called while it runs; it may come to several results.
+#: A check; it may come to several results.
 AuditCheck = Callable[[Progress], Iterator[CheckResult]]
 
 

@@ -1,6 +1,5 @@
 """Writes bundles: events with the proofs that they are in the log."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
@@ -13,6 +12,7 @@ from domain.audit.tiles import TiledTree
 from service.cli.errors import NotExported
 
 _AT_ONCE = 500
+_HINT = "run 'routekeeper audit verify'"
 
 
 def export_bundle(store: TreeStore, header: BundleHeader, file: Path, heard: Callable[[int], None]) -> int:
@@ -30,7 +30,7 @@ def export_bundle(store: TreeStore, header: BundleHeader, file: Path, heard: Cal
                 out.write(event.model_dump_json() + "\n")
                 events += 1
             out.write(BundleEnd(events=events).model_dump_json() + "\n")
-        os.replace(partial, file)
+        partial.replace(file)
     except OSError as error:
         raise NotExported(f"{file} cannot be written: {error.strerror}") from None
     finally:
@@ -65,17 +65,12 @@ def _leaf_version(row: LogRow) -> int:
 def _event(row: LogRow, tree: TiledTree, header: BundleHeader) -> BundleEvent:
     index, head = tree.index_of(row.position), header.head
     if index is None:
-        raise NotExported(
-            f"the event at position {row.position} is not in the stored tree: run 'routekeeper audit verify'"
-        )
+        raise NotExported(f"the event at position {row.position} is not in the stored tree: {_HINT}")
     proof = inclusion_proof(index, head.size, tree.node)
     if not verify_inclusion(leaf_hash(row.data), index, head.size, proof, head.root_bytes):
-        raise NotExported(f"the event at position {row.position} is not what it was: run 'routekeeper audit verify'")
+        raise NotExported(f"the event at position {row.position} is not what it was: {_HINT}")
     try:
         decoded = decoded_leaf(parse_leaf(row.data))
     except LeafInvalid as error:
         raise NotExported(f"the event at position {row.position} cannot be shown: {error}") from None
-    # Given as bytes of base64, as the model reads them.
-    return BundleEvent.model_construct(
-        kind="event", leaf=index, data=row.data, decoded=dict(decoded), proof=tuple(each.hex() for each in proof)
-    )
+    return BundleEvent(leaf=index, data=row.data, decoded=dict(decoded), proof=tuple(each.hex() for each in proof))

@@ -38,10 +38,8 @@ def check_heads(heads: Sequence[TreeHead], key: PublicKey | None) -> CheckResult
         if len(roots) > 1:
             what = f"{len(roots)} heads of {size} events have different roots"
             differences.append(_of_head("contradiction", next(iter(roots.values())), what))
-    said = (
-        f"{number(len(heads), 'head')}, {'signatures checked' if key else 'signatures not checked (no --public-key)'}"
-    )
-    return CheckResult(check="heads", said=said, differences=differences)
+    signatures = "signatures checked" if key else "signatures not checked (no --public-key)"
+    return CheckResult(check="heads", said=f"{number(len(heads), 'head')}, {signatures}", differences=differences)
 
 
 def is_signed(head: TreeHead, key: PublicKey) -> bool:
