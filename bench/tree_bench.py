@@ -40,7 +40,7 @@ from handlers.ports import LogBatch
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CAUSE = OperationCause(operation="scale-deployment")
 STREAMS = 1000
-BATCH = 5000
+BATCH = 500
 
 
 async def filled(log: RecorderEventLog, events: int) -> None:

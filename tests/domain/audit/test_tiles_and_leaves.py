@@ -90,8 +90,8 @@ def test_the_bytes_of_a_leaf_are_these_for_ever() -> None:
     data = leaf_bytes(7, STREAM.bytes, 2, b"deployment.created.v1", b"{}")
 
     assert data.hex() == (
-        "01" "0000000000000007" "0198c0de4f1a7000800000000000c4a7" "0000000000000002"
-        "00000015" "6465706c6f796d656e742e637265617465642e7631" "00000002" "7b7d"
+        "0100000000000000070198c0de4f1a7000800000000000c4a70000000000000002"
+        "000000156465706c6f796d656e742e637265617465642e7631000000027b7d"
     )  # fmt: skip
 
 
