@@ -7,8 +7,10 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from adapters.event_store.event_log import RecorderEventLog
+from adapters.event_store.postgres_datastore import LogDatastore
 from adapters.event_store.postgres_log import create_postgres_log, open_postgres_log
 from adapters.event_store.postgres_tables import channel_of
+from adapters.event_store.tree_postgres import PostgresTreeStore
 from adapters.postgres.address import PostgresAddress, PostgresAddressInvalid
 from adapters.postgres.notifications import Notifications
 from adapters.postgres.roles import Roles, grant_on_log, grant_on_views
@@ -66,6 +68,20 @@ class PostgresStores:
         settings = self._settings
         return open_postgres_log(
             self.log_address, schema=settings.log_schema, limits=settings.limits, is_read_only=is_read_only
+        )
+
+    def open_tree(self) -> PostgresTreeStore:
+        return self._open_tree(is_read_only=False)
+
+    def read_tree(self) -> PostgresTreeStore:
+        return self._open_tree(is_read_only=True)
+
+    def _open_tree(self, *, is_read_only: bool) -> PostgresTreeStore:
+        settings = self._settings
+        return PostgresTreeStore(
+            LogDatastore(
+                self.log_address, schema=settings.log_schema, limits=settings.limits, is_read_only=is_read_only
+            )
         )
 
     def open_views(self) -> Engine:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from adapters.app_proxy import HttpxClientPoolLimits
 from adapters.event_store.postgres_datastore import PostgresLimits
+from adapters.event_store.tree_keeper import TreeLimits
 from adapters.kafka.consumer_settings import ConsumerSettings
 from adapters.kafka.envelope import RecordLimits
 from adapters.kafka.security import KafkaSecurity
@@ -148,6 +149,20 @@ class AdminSettings:
     max_connections: _Count = 32
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings(TreeLimits):
+    """How the log's Merkle tree is kept, and where its heads go; see ``docs/tamper-evidence.md``.
+
+    ``batch_size``: events at a time (count). Rounds are at least ``pause_seconds`` apart, and at most ``poll_seconds``
+    where nobody says that there is something new. ``head_every_seconds``: how often a tree head is written at most.
+    ``heads_topic``: a Kafka topic to publish tree heads to (unset: none). ``signing_key_file``: an Ed25519 private key
+    in PEM to sign them with (unset: they are not signed).
+    """
+
+    heads_topic: str | None = None
+    signing_key_file: Path | None = None
+
+
 class Settings(BaseSettings):
     """Everything that can be set.
 
@@ -178,6 +193,7 @@ class Settings(BaseSettings):
     pauses: PauseLimits = Field(default_factory=PauseLimits)
     projections: ProjectionSettings = Field(default_factory=ProjectionSettings)
     publisher: PublisherSettings = Field(default_factory=PublisherSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     admin: AdminSettings = Field(default_factory=AdminSettings)
 

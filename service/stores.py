@@ -12,6 +12,8 @@ from sqlalchemy import URL, Engine
 from adapters.event_store.event_log import RecorderEventLog, open_sqlite_log
 from adapters.event_store.mapper import EventMapper
 from adapters.event_store.sqlite import SQLiteLogRecorder
+from adapters.event_store.tree_sqlite import SQLiteTreeStore
+from adapters.event_store.tree_store import TreeStore
 from adapters.kafka.stoppable import wait_for_event
 from domain.errors import RoutekeeperError
 from projections.database import open_database
@@ -45,6 +47,14 @@ class Stores(Protocol):
 
     def read_log(self) -> RecorderEventLog:
         """Open the log so that nothing can be written. Raises :class:`StoreMissing`, and as :meth:`open_log` does."""
+        ...
+
+    def open_tree(self) -> TreeStore:
+        """Open the log's tree; the log must have been opened before."""
+        ...
+
+    def read_tree(self) -> TreeStore:
+        """Open the log's tree so that nothing can be written. Raises :class:`StoreMissing`."""
         ...
 
     def open_views(self) -> Engine:
@@ -96,6 +106,12 @@ class SQLiteStores:
     def read_log(self) -> RecorderEventLog:
         datastore = SQLiteDatastore(f"{_existing(self._log_file).absolute().as_uri()}?mode=ro")
         return RecorderEventLog(SQLiteLogRecorder(datastore), EventMapper(), close=datastore.close)
+
+    def open_tree(self) -> TreeStore:
+        return SQLiteTreeStore(self._log_file)
+
+    def read_tree(self) -> TreeStore:
+        return SQLiteTreeStore(_existing(self._log_file), is_read_only=True)
 
     def open_views(self) -> Engine:
         return open_database(URL.create("sqlite", database=str(self._views_file)))

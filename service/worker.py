@@ -4,8 +4,9 @@ import asyncio
 import logging
 import signal
 
+from adapters.kafka.head_publisher import ensure_heads_topic
 from adapters.kafka.stoppable import unless_stopped
-from adapters.kafka.topics import Topics, check_copartitioning, ensure_topics
+from adapters.kafka.topics import check_copartitioning, ensure_topics
 from domain.errors import RoutekeeperError
 from service.admin.port import AdminPort
 from service.bootstrap import utc_now
@@ -29,7 +30,7 @@ async def work(settings: Settings) -> None:
     admin = AdminPort(settings.admin, clock=utc_now)
     async with admin.open(), kafka_or_embedded(settings) as kafka:
         # A broker may take long to answer; whoever asks to stop does not wait for that.
-        partitions = await unless_stopped(stop, _prepare_topics(kafka, settings.kafka.topics))
+        partitions = await unless_stopped(stop, _prepare_topics(kafka, settings))
         if partitions is not None:
             async with open_worker(settings, kafka, partitions, admin) as worker:
                 loop.add_signal_handler(signal.SIGHUP, worker.reload)
@@ -39,8 +40,12 @@ async def work(settings: Settings) -> None:
     log.info("Worker stopped")
 
 
-async def _prepare_topics(kafka: KafkaAccess, topics: Topics) -> int:
+async def _prepare_topics(kafka: KafkaAccess, settings: Settings) -> int:
     """Make the topics that are missing, and give the number of partitions of the commands topic."""
+    topics = settings.kafka.topics
+    if settings.audit.heads_topic is not None:
+        factor = topics.replication_factor
+        await ensure_heads_topic(kafka.connection, settings.audit.heads_topic, replication_factor=factor)
     for created in await ensure_topics(kafka.connection, topics):
         log.info("Created topic %s", created)
     return await check_copartitioning(kafka.connection, topics)

@@ -26,6 +26,7 @@ class Worker:
     consumer: RecordConsumer
     views: Follower
     publisher: Follower
+    tree: Follower
     retention: Follower
     stores: Stores
     poller: MetricPoller | None
@@ -37,8 +38,8 @@ class Worker:
 
         Raises what ends a worker: an input that cannot be read on.
         """
-        wakes = views_wake, publisher_wake, pauses_wake = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        wake = _setting(*wakes)
+        views_wake, publisher_wake, tree_wake, pauses_wake = (asyncio.Event() for _ in range(4))
+        wake = _setting(views_wake, publisher_wake, tree_wake, pauses_wake)
         self.plane.decider.listen(_on_appends(wake))
         followers_stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
@@ -48,8 +49,9 @@ class Worker:
             pauses = start(self.plane.pauses.run(pauses_wake), name="pauses")
             views = start(self.views.run(followers_stop, views_wake), name="views")
             published = start(self.publisher.run(followers_stop, publisher_wake), name="publisher")
+            tree = start(self.tree.run(followers_stop, tree_wake), name="tree")
             listening = start(self.stores.hear_of_appends(wake), name="listening")
-            self.parts.tasks[:] = [decider, reconciler, pauses, views, published, listening]
+            self.parts.tasks[:] = [decider, reconciler, pauses, views, published, tree, listening]
             retention = start(self.retention.run(stop, asyncio.Event()), name="retention")
             polling = start(self._poll_metrics(), name="metric poller")
             admin = start(self.admin.watch(self.parts), name="admin")
@@ -57,7 +59,7 @@ class Worker:
             reconciler.cancel()
             await asyncio.wait([reconciler])
             followers_stop.set()
-            _, late = await asyncio.wait([views, published], timeout=self.settings.stop_grace_seconds)
+            _, late = await asyncio.wait([views, published, tree], timeout=self.settings.stop_grace_seconds)
             for task in (decider, pauses, listening, retention, polling, admin, *late):
                 task.cancel()
 

@@ -28,6 +28,7 @@ from service.settings import Settings
 from service.stores import stores_of
 from service.targets_reload import TargetsReload
 from service.tracing import exported_traces
+from service.tree import open_tree_follower
 from service.worker_life import Worker
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,8 @@ async def open_worker(
 
         views = Follower("views", runner.run, stores)
         publisher = Follower("publisher", event_publisher.run, stores)
+        keeper = await stack.enter_async_context(open_tree_follower(settings, stores, event_log, kafka))
+        tree = Follower("tree", keeper.run, stores)
         yield Worker(
             settings=settings,
             reload=TargetsReload(settings, targets, client_pool, plane.reconciler.look_again),
@@ -88,6 +91,7 @@ async def open_worker(
             consumer=consumer,
             publisher=publisher,
             views=views,
+            tree=tree,
             retention=Follower("retention", prune, stores),
             admin=admin,
             parts=WorkerParts(
@@ -97,7 +101,7 @@ async def open_worker(
                 proxy_calls=plane.proxy_calls,
                 event_log=event_log,
                 publisher=event_publisher,
-                followers=[views, publisher],
+                followers=[views, publisher, tree],
                 views=engine,
             ),
         )

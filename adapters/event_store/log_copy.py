@@ -114,6 +114,22 @@ TABLES: Final = (
         1,
     ),
     CopiedTable("retention_horizons", {"name": Kind.TEXT, "before": Kind.INSTANT}, 1),
+    CopiedTable(
+        "tree_tiles",
+        {"level": Kind.INTEGER, "tile": Kind.INTEGER, "hashes": Kind.BYTES, "positions": Kind.BYTES},
+        2,
+    ),
+    CopiedTable(
+        "tree_heads",
+        {
+            "size": Kind.INTEGER,
+            "position": Kind.INTEGER,
+            "root": Kind.BYTES,
+            "at": Kind.INSTANT,
+            "signature": Kind.BYTES,
+        },
+        1,
+    ),
 )
 
 

@@ -5,6 +5,7 @@ from typing import Final, LiteralString
 from psycopg.sql import SQL, Composed, Identifier
 
 from adapters.event_store import postgres_scaling as scaling
+from adapters.event_store.tree_postgres import TREE_TABLES
 from handlers.ports import Retained
 
 #: The tables beside the events, as they are created; text is compared by bytes, which is fastest. No index leads from
@@ -23,6 +24,7 @@ _TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS {schema}.followers (name text COLLATE "C" PRIMARY KEY, position bigint NOT NULL)
        WITH (fillfactor = 50)""",
     *scaling.SCALING_TABLES,
+    *TREE_TABLES,
 )
 
 #: The names of those tables.
@@ -35,6 +37,8 @@ SIDE_TABLES: Final = (
     "metric_samples",
     "scaling_evaluations",
     "retention_horizons",
+    "tree_tiles",
+    "tree_heads",
 )
 
 _MOVE: Final = """

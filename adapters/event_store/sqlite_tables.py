@@ -31,6 +31,10 @@ TABLES: Final = (
     """CREATE INDEX IF NOT EXISTS scaling_evaluations_with_memories ON scaling_evaluations (deployment_id, at)
        WHERE memories IS NOT NULL""",
     "CREATE TABLE IF NOT EXISTS retention_horizons (name TEXT PRIMARY KEY, before INTEGER NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE IF NOT EXISTS tree_tiles (level INTEGER, tile INTEGER, hashes BLOB NOT NULL,
+       positions BLOB NOT NULL, PRIMARY KEY (level, tile))""",
+    """CREATE TABLE IF NOT EXISTS tree_heads (size INTEGER PRIMARY KEY, position INTEGER NOT NULL, root BLOB NOT NULL,
+       at INTEGER NOT NULL, signature BLOB)""",
 )
 
 #: Microseconds since 1970 by the database's clock.

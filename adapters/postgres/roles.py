@@ -49,6 +49,8 @@ _LOG: Final = _Grants(
         "GRANT SELECT, INSERT, UPDATE (next, digest) ON {schema}.positions TO {writer}",
         "GRANT SELECT, INSERT, UPDATE (due_at, version, scales), DELETE ON {schema}.due_work TO {writer}",
         "GRANT SELECT, INSERT, UPDATE (position) ON {schema}.followers TO {writer}",
+        "GRANT SELECT, INSERT, UPDATE (hashes, positions) ON {schema}.tree_tiles TO {writer}",
+        "GRANT SELECT, INSERT ON {schema}.tree_heads TO {writer}",
         "GRANT USAGE ON SEQUENCE {schema}.stored_events_notification_id_seq TO {writer}",
     ),
 )

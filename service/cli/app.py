@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from domain.errors import RoutekeeperError
-from service.cli import describe, get, send
+from service.cli import audit, describe, get, send
 from service.cli.config import config
 from service.cli.copy_log import copy_log
 from service.cli.doctor import doctor
@@ -24,7 +24,7 @@ from service.cli.run import demo, worker
 
 _ORDER: Final = (
     *("demo", "worker", "send", "pause", "resume", "get", "describe", "history", "explain", "replay", "rejected"),
-    *("init", "config", "doctor", "copy-log", "new-incarnation"),
+    *("audit", "init", "config", "doctor", "copy-log", "new-incarnation"),
 )
 
 
@@ -110,6 +110,7 @@ app.command(epilog=examples("routekeeper resume llama", "routekeeper resume --al
 app.command(epilog=examples("routekeeper rejected", "routekeeper rejected --code invalid-json --since 1h -o json"))(
     rejected
 )
+app.add_typer(audit.app, name="audit")
 app.command(
     epilog=examples(
         "routekeeper init",

@@ -10,6 +10,8 @@
      ├── CommandRefused        a command was taken and then refused
      ├── NoEffectSeen          a command was taken, and nothing was seen to come of it in time
      ├── NotYet                there was no such deployment at the time that was asked about
+     ├── NotExported           a bundle of events was not written
+     ├── BundleUnreadable      a file that should hold a bundle cannot be read
      └── NotAScratchDatabase   a file holds something else and must not be written to
 """
 
@@ -46,6 +48,14 @@ class NoEffectSeen(CommandLineError):
 
 class NotYet(CommandLineError):
     """There was no such deployment at the time that was asked about."""
+
+
+class NotExported(CommandLineError):
+    """A bundle of events was not written."""
+
+
+class BundleUnreadable(CommandLineError):
+    """A file that should hold a bundle cannot be read."""
 
 
 class NotAScratchDatabase(CommandLineError):

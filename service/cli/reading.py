@@ -23,14 +23,14 @@ def reading_views(settings: Settings) -> Iterator[Connection]:
     try:
         engine = stores.read_views()
     except StoreMissing:
-        raise ViewsMissing(_nothing_yet("views", stores.views_place)) from None
+        raise ViewsMissing(nothing_yet("views", stores.views_place)) from None
     try:
         with snapshot(engine) as connection:
             yield connection
     except DBAPIError as error:
         cause = str(error.orig).partition("\n")[0]
         if "no such table" in cause or "does not exist" in cause:
-            raise ViewsMissing(_nothing_yet("views", stores.views_place)) from None
+            raise ViewsMissing(nothing_yet("views", stores.views_place)) from None
         raise ViewsUnreadable(f"the views at {stores.views_place} cannot be read: {cause}") from None
     finally:
         engine.dispose()
@@ -47,7 +47,7 @@ def reading_log(settings: Settings) -> Iterator[RecorderEventLog]:
         finally:
             log.close()
     except StoreMissing:
-        raise LogMissing(_nothing_yet("event log", stores.log_place)) from None
+        raise LogMissing(nothing_yet("event log", stores.log_place)) from None
     except sqlite3.Error as error:
         raise LogMissing(f"the event log at {stores.log_place} cannot be read: {error}") from None
 
@@ -72,7 +72,8 @@ def deployment_names(connection: Connection, ids: Collection[UUID]) -> Mapping[U
     return {UUID(row.id): row.name for row in connection.execute(wanted)}
 
 
-def _nothing_yet(what: str, where: str) -> str:
+def nothing_yet(what: str, where: str) -> str:
+    """What to do where nothing was written yet."""
     return (
         f"no {what} at {where} yet: start 'routekeeper worker' or 'routekeeper demo', or name the folder that it works "
         "in by ROUTEKEEPER_DATA_DIR, or its database by ROUTEKEEPER_DATABASE__URL"

@@ -95,6 +95,8 @@ async def test_a_broker_that_is_away_for_seconds_is_read_on_from(
             await producer.send_and_wait(topics.commands, b"before", partition=0)
             await handler.until(values=1)
             os.kill(broker.pid or 0, signal.SIGSTOP)
+            # The signal is only on its way: until all its threads stand still the broker may answer.
+            await asyncio.to_thread(os.waitid, os.P_PID, broker.pid or 0, os.WSTOPPED | os.WNOWAIT)
             with pytest.raises(KafkaError):
                 await asyncio.wait_for(producer.send_and_wait(topics.commands, b"lost", partition=0), 20)
             os.kill(broker.pid or 0, signal.SIGCONT)

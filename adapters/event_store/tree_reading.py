@@ -1,0 +1,40 @@
+"""Both sides of a verification, in equal pieces: the log's rows, hashed anew, and the leaves of the stored tree."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from adapters.event_store.tree_store import TreeStore
+from domain.audit.merkle import HASH_BYTES, leaf_hash
+from domain.audit.proof import Leaves
+from domain.audit.tiles import TILE_WIDTH, unpacked
+
+_TILES_AT_ONCE: Final = 8
+_ROWS_AT_ONCE: Final = _TILES_AT_ONCE * TILE_WIDTH
+
+
+def log_leaves(store: TreeStore, heard: Callable[[int], None] = lambda _: None) -> Iterator[Leaves]:
+    """All rows of the log as leaves, also those that are no event; ``heard`` is told how many (count) were read.
+
+    Raises what the store raises.
+    """
+    after = None
+    while rows := store.rows(after=after, limit=_ROWS_AT_ONCE):
+        after = rows[-1].position
+        yield Leaves(tuple([row.position for row in rows]), b"".join([leaf_hash(row.data) for row in rows]))
+        heard(len(rows))
+
+
+def tree_leaves(store: TreeStore) -> Iterator[Leaves]:
+    """All leaves of the stored tree as it is now; tiles that are none are passed over.
+
+    Raises what the store raises.
+    """
+    last = store.last_leaf_tile()
+    first, end = 0, 0 if last is None else last.index
+    while tiles := [tile for tile in store.leaf_tiles(first=first, count=_TILES_AT_ONCE) if tile.index <= end]:
+        first = tiles[-1].index + 1
+        # The last one may have grown meanwhile, which a verification of what was there need not wait for.
+        whole = [last if last is not None and tile.index == end else tile for tile in tiles]
+        whole = [tile for tile in whole if len(tile.hashes) * 8 == len(tile.positions) * HASH_BYTES]
+        positions = tuple([position for tile in whole for position in unpacked(tile.positions)])
+        yield Leaves(positions, b"".join([tile.hashes for tile in whole]))

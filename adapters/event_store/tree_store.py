@@ -1,0 +1,97 @@
+"""What the log's tree needs of the database that holds the log: its rows as leaves, tiles, and tree heads."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from domain.audit.leaf import LeafInvalid, leaf_bytes
+from domain.audit.tiles import GrownTile, Tile, TreeDamaged
+from domain.audit.tree_head import TreeHead
+from domain.errors import RoutekeeperError
+
+
+class TreeMissing(RoutekeeperError):
+    """There is no tree beside the log yet."""
+
+
+class LogRow(NamedTuple):
+    """A row of the log: ``data`` are the bytes of its leaf, none where the row is no event at all."""
+
+    position: int
+    data: bytes
+
+
+class TreeStore(Protocol):
+    """The log's rows and its tree; calls block, and are for one thread at a time.
+
+    All of them raise :class:`~handlers.ports.LogUnavailable` where the database does not answer, and
+    :class:`TreeMissing`.
+    """
+
+    def rows(self, *, after: int | None, limit: int) -> Sequence[LogRow]:
+        """At most ``limit`` rows behind position ``after`` (``None``: from the lowest one there is), in order."""
+        ...
+
+    def stream_rows(self, stream_id: UUID, *, after: int, limit: int) -> Sequence[LogRow]:
+        """At most ``limit`` rows of a stream behind version ``after``, in the order of versions."""
+        ...
+
+    def tile(self, level: int, index: int) -> Tile | None:
+        """A tile of the stored tree."""
+        ...
+
+    def leaf_tiles(self, *, first: int, count: int) -> Sequence[Tile]:
+        """At most ``count`` tiles of leaves from index ``first`` on, in order."""
+        ...
+
+    def last_leaf_tile(self) -> Tile | None:
+        """The tile of leaves in which the tree ends."""
+        ...
+
+    def extend(self, grown: Sequence[GrownTile]) -> bool:
+        """Store tiles, all or none; ``False`` if one of them is not any more what it was before."""
+        ...
+
+    def heads(self, *, after: int, limit: int) -> Sequence[TreeHead]:
+        """At most ``limit`` tree heads of more than ``after`` leaves, the smallest first."""
+        ...
+
+    def last_head(self) -> TreeHead | None:
+        """The tree head of the most leaves."""
+        ...
+
+    def keep_head(self, head: TreeHead) -> bool:
+        """Store a tree head; ``False`` if there is one of this size."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the database."""
+        ...
+
+
+@lru_cache(maxsize=256)
+def encoded(topic: str) -> bytes:
+    """The few names of types, in UTF-8."""
+    return topic.encode()
+
+
+def as_rows(found: Sequence[tuple[int, bytes, int, bytes, bytes]]) -> Iterator[LogRow]:
+    """Rows of position, stream id, version, type and state; what is no event becomes a row without data."""
+    for position, stream_id, version, topic, state in found:
+        try:
+            yield LogRow(position, leaf_bytes(position, stream_id, version, topic, state))
+        except LeafInvalid:
+            yield LogRow(position, b"")
+
+
+def stored_head(size: int, position: int, root: bytes, at: datetime, signature: bytes | None) -> TreeHead:
+    """A tree head as it was kept. Raises :class:`TreeDamaged` for a row that is none."""
+    try:
+        plain = TreeHead(size=size, position=position, root=root.hex(), at=at)
+    except ValidationError as error:
+        raise TreeDamaged(f"the stored tree head of size {size} is none: {error.errors()[0]['msg']}") from None
+    return plain if signature is None else plain.signed(signature)

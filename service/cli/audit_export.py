@@ -1,0 +1,76 @@
+"""Writes bundles: events with the proofs that they are in the log."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import UUID
+
+from adapters.event_store.tree_store import LogRow, TreeStore
+from domain.audit.bundle import BundleEnd, BundleEvent, BundleHeader, decoded_leaf
+from domain.audit.leaf import LeafInvalid, parse_leaf
+from domain.audit.merkle import inclusion_proof, leaf_hash, verify_inclusion
+from domain.audit.tiles import TiledTree
+from service.cli.errors import NotExported
+
+_AT_ONCE = 500
+_HINT = "run 'routekeeper audit verify'"
+
+
+def export_bundle(store: TreeStore, header: BundleHeader, file: Path, heard: Callable[[int], None]) -> int:
+    """Write all events that the ``header`` asks for, and give how many; ``heard`` is told the position now and again.
+
+    The file is there whole or not at all. Raises :class:`NotExported`, also for an event that the head does not prove,
+    and what the store raises.
+    """
+    partial = file.with_name(f"{file.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as out:
+            out.write(header.model_dump_json() + "\n")
+            events = 0
+            for event in _events(store, header, heard):
+                out.write(event.model_dump_json() + "\n")
+                events += 1
+            out.write(BundleEnd(events=events).model_dump_json() + "\n")
+        partial.replace(file)
+    except OSError as error:
+        raise NotExported(f"{file} cannot be written: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return events
+
+
+def _events(store: TreeStore, header: BundleHeader, heard: Callable[[int], None]) -> Iterator[BundleEvent]:
+    tree = TiledTree(header.head.size, store.tile)
+    for row in _rows(store, header.deployment, header.from_position, header.to_position):
+        yield _event(row, tree, header)
+        heard(row.position)
+
+
+def _rows(store: TreeStore, deployment: UUID | None, first: int, last: int) -> Iterator[LogRow]:
+    after = 0 if deployment is not None else first - 1
+    while True:
+        if deployment is None:
+            rows = store.rows(after=after, limit=_AT_ONCE)
+        else:
+            rows = store.stream_rows(deployment, after=after, limit=_AT_ONCE)
+        yield from (row for row in rows if first <= row.position <= last)
+        if len(rows) < _AT_ONCE or rows[-1].position >= last:
+            return
+        after = rows[-1].position if deployment is None else _leaf_version(rows[-1])
+
+
+def _leaf_version(row: LogRow) -> int:
+    return parse_leaf(row.data).version
+
+
+def _event(row: LogRow, tree: TiledTree, header: BundleHeader) -> BundleEvent:
+    index, head = tree.index_of(row.position), header.head
+    if index is None:
+        raise NotExported(f"the event at position {row.position} is not in the stored tree: {_HINT}")
+    proof = inclusion_proof(index, head.size, tree.node)
+    if not verify_inclusion(leaf_hash(row.data), index, head.size, proof, head.root_bytes):
+        raise NotExported(f"the event at position {row.position} is not what it was: {_HINT}")
+    try:
+        decoded = decoded_leaf(parse_leaf(row.data))
+    except LeafInvalid as error:
+        raise NotExported(f"the event at position {row.position} cannot be shown: {error}") from None
+    return BundleEvent(leaf=index, data=row.data, decoded=dict(decoded), proof=tuple(each.hex() for each in proof))
