@@ -27,6 +27,7 @@ from handlers.proxy_calls import ProxyCallLimits
 from handlers.reconciler import ReconcilerLimits
 from handlers.reconciliation import RetryPolicy
 from handlers.scaling_memory import ScalingMemoryLimits
+from projections.checkpoints import CheckpointLimits
 from service.retention import RetentionSettings
 from service.secret_source import SecretSource
 
@@ -119,6 +120,20 @@ class PublisherSettings:
     poll_seconds: _Seconds = 0.5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistorySettings:
+    """How questions about the past are answered.
+
+    ``checkpoints_folder``: where copies of views on the way through the log are kept (unset: ``checkpoints`` in the
+    data folder if there is one, else in the user's cache folder); it may be deleted at any time. A question about one
+    deployment is answered from its own events alone if there are no more than ``stream_events`` (count).
+    """
+
+    checkpoints_folder: Path | None = None
+    stream_events: _Count = 20_000
+    checkpoints: CheckpointLimits = field(default_factory=CheckpointLimits)
+
+
 class Settings(BaseSettings):
     """Everything that can be set.
 
@@ -147,6 +162,7 @@ class Settings(BaseSettings):
     projections: ProjectionSettings = Field(default_factory=ProjectionSettings)
     publisher: PublisherSettings = Field(default_factory=PublisherSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    history: HistorySettings = Field(default_factory=HistorySettings)
 
     @property
     def log_file(self) -> Path:
@@ -157,6 +173,15 @@ class Settings(BaseSettings):
     def views_file(self) -> Path:
         """The SQLite file of the views, which may be deleted at any time and is built anew from the log."""
         return self.data_dir / "views.db"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Where copies of past views are kept, which may be deleted at any time."""
+        if self.history.checkpoints_folder is not None:
+            return self.history.checkpoints_folder
+        if self.data_dir.is_dir():
+            return self.data_dir / "checkpoints"
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "routekeeper" / "checkpoints"
 
     @property
     def views_url(self) -> str:
