@@ -33,8 +33,8 @@ class CheckpointLimits:
     leaves the smallest gap, those of other logs and views first.
     """
 
-    spacing: Annotated[int, Field(ge=100)] = 25_000
-    most: Annotated[int, Field(ge=0, le=10_000)] = 48
+    spacing: Annotated[int, Field(ge=100)] = 15_000
+    most: Annotated[int, Field(ge=0, le=10_000)] = 100
     most_bytes: Annotated[int, Field(ge=0)] = 4 * 1024**3
 
 

@@ -77,4 +77,6 @@ class EventMapper(Mapper[UUID]):
         """Deserialise. Raises :class:`UnknownEventType` for a name that is not in the registry."""
         state = _state_type(stored.topic).model_validate_json(stored.state)
         event: AnyEvent = state.event
-        return RecordedEvent(UUID(str(stored.originator_id)), stored.originator_version, state.cause, event)
+        stream = stored.originator_id
+        stream_id = stream if isinstance(stream, UUID) else UUID(stream)
+        return RecordedEvent(stream_id, stored.originator_version, state.cause, event)
