@@ -6,9 +6,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
-from domain.autoscaling.conditions import ScalingCondition
 from pydantic_core import from_json
 
+from domain.autoscaling.conditions import ScalingCondition
 from domain.conditions import Condition, ConditionStatus
 from projections.columns import iso
 

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from domain.errors import RoutekeeperError
-from service.cli import describe, get, send
+from service.cli import audit, describe, get, send
 from service.cli.copy_log import copy_log
 from service.cli.explain import explain
 from service.cli.history import history
@@ -27,6 +27,7 @@ _ORDER: Final = (
     "history",
     "explain",
     "replay",
+    "audit",
     "rejected",
     "init",
     "copy-log",
@@ -103,6 +104,7 @@ app.command(
         "routekeeper replay --until 4711 --database then.db -o json",
     )
 )(replay)
+app.add_typer(audit.app, name="audit")
 app.add_typer(send.app, name="send")
 app.command(epilog=examples("routekeeper rejected", "routekeeper rejected --code invalid-json --since 1h -o json"))(
     rejected
