@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from domain.errors import RoutekeeperError
 from service.cli import audit, describe, get, send
 from service.cli.copy_log import copy_log
+from service.cli.diff import diff
 from service.cli.explain import explain
 from service.cli.history import history
 from service.cli.init import init
@@ -26,6 +27,8 @@ _ORDER: Final = (
     "describe",
     "history",
     "explain",
+    "diff",
+    "timeline",
     "replay",
     "audit",
     "rejected",
@@ -97,6 +100,13 @@ app.command(
         "routekeeper explain llama --at 4711 -o json",
     )
 )(explain)
+app.command(
+    epilog=examples(
+        "routekeeper diff --from 2026-03-01T03:00:00Z --to 2026-03-01T03:30:00Z",
+        "routekeeper diff --from 2h -d llama",
+        "routekeeper diff --from 4711 --to 4800 -o json",
+    )
+)(diff)
 app.command(
     epilog=examples(
         "routekeeper replay --until 2026-03-01T03:12:00Z",
