@@ -18,6 +18,7 @@ from service.cli.output import note
 from service.cli.rejected import rejected
 from service.cli.replay import replay
 from service.cli.run import demo, worker
+from service.cli.timeline import timeline
 
 _ORDER: Final = (
     "demo",
@@ -107,6 +108,12 @@ app.command(
         "routekeeper diff --from 4711 --to 4800 -o json",
     )
 )(diff)
+app.command(
+    epilog=examples(
+        "routekeeper timeline llama --from 6h",
+        "routekeeper timeline llama --from 2026-03-01 --to 2026-03-02 --html llama.html",
+    )
+)(timeline)
 app.command(
     epilog=examples(
         "routekeeper replay --until 2026-03-01T03:12:00Z",

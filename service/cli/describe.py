@@ -169,12 +169,13 @@ def _decisions(decisions: Sequence[AutoscalingDecisionRow], width: int, at: date
     columns: Sequence[Column[AutoscalingDecisionRow]] = (
         Column(header="TIME (UTC)", cell=lambda row: shown(row.at)),
         Column(header="AGE", cell=lambda row: age(row.at, at), right=True),
-        Column(header="DECISION", cell=lambda row: describe_decision(_decision(row)), wrap=True),
+        Column(header="DECISION", cell=lambda row: describe_decision(decision_of(row)), wrap=True),
     )
     return table(decisions, columns, width=width, empty="none")
 
 
-def _decision(row: AutoscalingDecisionRow) -> ScalingDecision:
+def decision_of(row: AutoscalingDecisionRow) -> ScalingDecision:
+    """The decision that a row tells of."""
     evaluation = None
     if row.rule is not None:
         evaluation = RuleEvaluation.model_validate({name: getattr(row, name) for name in RuleEvaluation.model_fields})

@@ -10,7 +10,8 @@
      ├── CommandRefused        a command was taken and then refused
      ├── NoEffectSeen          a command was taken, and nothing was seen to come of it in time
      ├── NotYet                there was no such deployment at the time that was asked about
-     └── NotAScratchDatabase   a file holds something else and must not be written to
+     ├── NotAScratchDatabase   a file holds something else and must not be written to
+     └── PlotNotDrawn          a plot cannot be drawn or its file not written
 """
 
 from domain.errors import RoutekeeperError
@@ -50,3 +51,7 @@ class NotYet(CommandLineError):
 
 class NotAScratchDatabase(CommandLineError):
     """A file holds something else and must not be written to."""
+
+
+class PlotNotDrawn(CommandLineError):
+    """A plot cannot be drawn, because something is not installed, or its file cannot be written."""
