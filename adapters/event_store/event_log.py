@@ -188,7 +188,8 @@ def _in_short(error: UnknownEventType | ValidationError) -> str:
     """What is wrong with a row, without what it holds."""
     if isinstance(error, UnknownEventType):
         return str(error)
-    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in error.errors()[:3])
+    said = [": ".join(filter(None, (".".join(map(str, each["loc"])), each["type"]))) for each in error.errors()]
+    return "; ".join(said[:3])
 
 
 @contextmanager
