@@ -33,9 +33,9 @@ class CheckpointLimits:
     leaves the smallest gap, those of other logs and views first.
     """
 
-    spacing: Annotated[int, Field(ge=100)] = 15_000
+    spacing: Annotated[int, Field(ge=100)] = 12_500
     most: Annotated[int, Field(ge=0, le=10_000)] = 100
-    most_bytes: Annotated[int, Field(ge=0)] = 4 * 1024**3
+    most_bytes: Annotated[int, Field(ge=0)] = 6 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
