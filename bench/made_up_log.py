@@ -55,6 +55,4 @@ def _again(logged: LoggedEvent, salt: int) -> RecordedEvent:
         changes["route_ids"] = tuple(map(other, event.route_ids))
     if hasattr(event, "changes"):
         changes["changes"] = tuple(each.model_copy(update={"route_id": other(each.route_id)}) for each in event.changes)
-    return RecordedEvent(
-        other(recorded.stream_id), recorded.version, recorded.cause, event.model_copy(update=changes)
-    )
+    return RecordedEvent(other(recorded.stream_id), recorded.version, recorded.cause, event.model_copy(update=changes))
