@@ -1,7 +1,8 @@
 from typing import get_args
+from uuid import UUID
 
 from domain import events as e
-from domain.deployment import Lifecycle
+from domain.deployment import Deployment, Lifecycle
 from domain.evolve import evolve
 from domain.lifecycle import ALLOWED, lifecycle_after, may_happen
 from domain.rejections import RecordsRejected
@@ -14,7 +15,7 @@ def test_every_event_has_its_place() -> None:
 
 def test_what_the_domain_decides_is_allowed_and_leads_where_folding_leads() -> None:
     for seed in range(4):
-        states = {}
+        states: dict[UUID, Deployment] = {}
         for logged in random_history(seed, steps=1500, deployments=30).log:
             event, stream = logged.recorded.event, logged.recorded.stream_id
             if isinstance(event, RecordsRejected):
