@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from domain.failures import FailureKind
+
+#: What may cause events too, though no deployment is due for it: the command of that name.
+NEW_INCARNATION: Final = "new-incarnation"
 
 
 class Operation(StrEnum):

@@ -72,3 +72,19 @@ class LoggedEvent:
 
     position: int
     recorded: RecordedEvent
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableEvent:
+    """A row of the log at ``position`` that this version cannot make sense of, for a ``reason`` (one line)."""
+
+    position: int
+    stream_id: UUID
+    version: int
+    type: str
+    reason: str
+
+    @property
+    def event_id(self) -> str:
+        """What a readable event in its place would be called."""
+        return f"{self.stream_id}:{self.version}"

@@ -184,6 +184,13 @@ def resolve_deployment(connection: Connection, reference: str) -> DeploymentRow:
     raise UnknownDeployment(reference)
 
 
+def find_candidates(connection: Connection, reference: str, *, limit: int) -> list[UUID]:
+    """At most ``limit`` deployments that :func:`resolve_deployment` could mean by a reference, at any time."""
+    named = _matching(connection, DEPLOYMENTS.c.name == reference, limit=limit)
+    rows = [*named, *_with_id_prefix(connection, reference, limit=limit)]
+    return list(dict.fromkeys(row.id for row in rows))[:limit]
+
+
 def _with_id(connection: Connection, reference: str) -> Sequence[DeploymentRow]:
     try:
         deployment_id = UUID(reference)
@@ -192,12 +199,12 @@ def _with_id(connection: Connection, reference: str) -> Sequence[DeploymentRow]:
     return _matching(connection, DEPLOYMENTS.c.id == str(deployment_id))
 
 
-def _with_id_prefix(connection: Connection, reference: str) -> Sequence[DeploymentRow]:
+def _with_id_prefix(connection: Connection, reference: str, *, limit: int = 10) -> Sequence[DeploymentRow]:
     prefix = reference.lower()
     if not prefix or not set(prefix) <= set("0123456789abcdef-"):
         return ()
     # A range, because LIKE uses the index on neither database; "g" comes after all that ids are made of.
-    return _matching(connection, and_(DEPLOYMENTS.c.id >= prefix, DEPLOYMENTS.c.id < prefix + "g"))
+    return _matching(connection, and_(DEPLOYMENTS.c.id >= prefix, DEPLOYMENTS.c.id < prefix + "g"), limit=limit)
 
 
 def _matching(connection: Connection, condition: ColumnElement[bool], *, limit: int = 10) -> Sequence[DeploymentRow]:

@@ -1,6 +1,6 @@
 """Folding one batch of events into the rows of views, and writing the rows and positions in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, Engine, Table
@@ -25,7 +25,11 @@ class ViewFold:
         """Fold those of the events that change something here, in memory."""
         view = self.placement.view
         relevant = [logged for logged in events if type(logged.recorded.event) in view.handles]
-        self._load(relevant)
+        wanted: dict[Table, list[Key]] = {}
+        for logged in relevant:
+            for table, key in view.keys(logged):
+                wanted.setdefault(table, []).append(key)
+        self.load(wanted)
         for logged in relevant:
             view.fold(self.rows, logged)
 
@@ -39,11 +43,8 @@ class ViewFold:
         self.rows.written()
         self.placement = replace(self.placement, position=position)
 
-    def _load(self, events: Sequence[LoggedEvent]) -> None:
-        wanted: dict[Table, list[Key]] = {}
-        for logged in events:
-            for table, key in self.placement.view.keys(logged):
-                wanted.setdefault(table, []).append(key)
+    def load(self, wanted: Mapping[Table, Sequence[Key]]) -> None:
+        """Have the rows with these keys in memory, before they are asked for."""
         unknown = {table: keys for table in wanted if (keys := self.rows.of(table).unknown(wanted[table]))}
         if not unknown:
             return

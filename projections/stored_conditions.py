@@ -6,6 +6,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
+from pydantic_core import from_json
+
 from domain.autoscaling.conditions import ScalingCondition
 from domain.conditions import Condition, ConditionStatus
 from projections.columns import iso
@@ -18,7 +20,7 @@ _END: Final = '"}'
 
 def written(told: Sequence[Condition | ScalingCondition], before: str, at: datetime) -> str:
     """Write conditions as JSON, each with the time when its status was first what it is; ``before`` is the column."""
-    since = {(each["type"], each["status"]): each["last_transition_time"] for each in json.loads(before)}
+    since = {(each["type"], each["status"]): each["last_transition_time"] for each in from_json(before)}
     now = iso(at)
     return f"[{','.join(_beginning(each) + since.get((each.type, _status(each)), now) + _END for each in told)}]"
 

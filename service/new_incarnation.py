@@ -25,6 +25,7 @@ from domain.deployment import Deployment
 from domain.errors import RoutekeeperError
 from domain.events import DeploymentCreated, DeploymentDestroyed
 from domain.incarnations import INCARNATIONS_ID, IncarnationBegun, RereadPartition
+from domain.operations import NEW_INCARNATION
 from domain.recorded import OperationCause, RecordedEvent
 from handlers.draft import DecisionContext, Draft
 from handlers.ports import LogBatch
@@ -37,7 +38,7 @@ from service.kafka_access import KafkaAccess
 from service.settings import Settings
 from service.stores import Stores
 
-_CAUSE = OperationCause(operation="new-incarnation")
+_CAUSE = OperationCause(operation=NEW_INCARNATION)
 _MAX_REQUEST_BYTES = 4 * 1024 * 1024
 #: Events, and deployments, that are looked at in one go (count).
 _AT_ONCE = 1_000

@@ -4,6 +4,7 @@
 a broker's address an embedded broker is used, without a database SQLite files in the data folder.
 """
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,6 +30,7 @@ from handlers.proxy_calls import ProxyCallLimits
 from handlers.reconciler_limits import ReconcilerLimits
 from handlers.reconciliation import RetryPolicy
 from handlers.scaling_memory import ScalingMemoryLimits
+from projections.checkpoints import CheckpointLimits
 from service.allowed_hosts import checked_hosts
 from service.retention import RetentionSettings
 from service.secret_source import SecretSource
@@ -163,6 +165,20 @@ class AuditSettings(TreeLimits):
     signing_key_file: Path | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistorySettings:
+    """How questions about the past are answered.
+
+    ``checkpoints_folder``: where copies of views on the way through the log are kept (unset: ``checkpoints`` in the
+    data folder if there is one, else in the user's cache folder); it may be deleted at any time. A question about one
+    deployment is answered from its own events alone if there are no more than ``stream_events`` (count).
+    """
+
+    checkpoints_folder: Path | None = None
+    stream_events: _Count = 20_000
+    checkpoints: CheckpointLimits = field(default_factory=CheckpointLimits)
+
+
 class Settings(BaseSettings):
     """Everything that can be set.
 
@@ -195,6 +211,7 @@ class Settings(BaseSettings):
     publisher: PublisherSettings = Field(default_factory=PublisherSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    history: HistorySettings = Field(default_factory=HistorySettings)
     admin: AdminSettings = Field(default_factory=AdminSettings)
 
     @classmethod
@@ -218,6 +235,15 @@ class Settings(BaseSettings):
     def views_file(self) -> Path:
         """The SQLite file of the views, which may be deleted at any time and is built anew from the log."""
         return self.data_dir / "views.db"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Where copies of past views are kept, which may be deleted at any time."""
+        if self.history.checkpoints_folder is not None:
+            return self.history.checkpoints_folder
+        if self.data_dir.is_dir():
+            return self.data_dir / "checkpoints"
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "routekeeper" / "checkpoints"
 
     @property
     def views_url(self) -> str:

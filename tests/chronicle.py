@@ -15,7 +15,8 @@ from domain.evolve import evolve
 from domain.operations import Operation
 from domain.recorded import Cause, OperationCause, RecordCause, RecordedEvent
 from domain.rejections import RecordsRejected, RejectedRecord, rejection_stream
-from handlers.ports import LogBatch
+from handlers.ports import CommandOutcome, LogBatch, Outcome, PositionMove
+from handlers.records import PartitionId
 from projections.catalogue import VIEWS
 from projections.database import open_database
 from projections.runner import ProjectionRunner
@@ -37,6 +38,7 @@ class Chronicle:
         self._offset = 16
         self._routes = 0
         self._refusals = 0
+        self._next: dict[PartitionId, int] = {}
 
     def close(self) -> None:
         """Let go of the log."""
@@ -45,10 +47,12 @@ class Chronicle:
     def ask(self, command: c.AnyCommand, *, actor: str = "alice") -> None:
         """Let a command arrive through Kafka."""
         self._offset += 1
+        name = f"ce-{self._offset}"
         cause = RecordCause(
-            topic=COMMANDS, epoch="1", partition=2, offset=self._offset, source="/tests", id="ce-1", actor=actor
+            topic=COMMANDS, epoch="1", partition=2, offset=self._offset, source="/tests", id=name, actor=actor
         )
-        self._decide(command, cause)
+        accepted = CommandOutcome("/tests", name, Outcome.ACCEPTED)
+        self._decide(command, cause, [] if isinstance(command, c.ReportRoutes) else [accepted])
 
     def find(self, command: c.AnyCommand, operation: Operation) -> None:
         """Let an operation come to something."""
@@ -61,14 +65,14 @@ class Chronicle:
         stream = rejection_stream(COMMANDS, "1", 0)
         event = RecordsRejected(at=self.now, topic=COMMANDS, epoch="1", partition=0, records=records)
         cause = RecordCause(topic=COMMANDS, epoch="1", partition=0, offset=records[0].offset)
-        self._append([RecordedEvent(stream, self._refusals, cause, event)])
+        self._append([RecordedEvent(stream, self._refusals, cause, event)], cause)
 
     def fold(self) -> None:
         """Bring the live views up to the log."""
         with closing(_Views(self.settings)) as views:
             asyncio.run(ProjectionRunner(views.engine, VIEWS, self._log).catch_up())
 
-    def _decide(self, command: c.AnyCommand, cause: Cause) -> None:
+    def _decide(self, command: c.AnyCommand, cause: Cause, outcomes: Sequence[CommandOutcome] = ()) -> None:
         self._pass_a_second()
         key = command.deployment_id
         state = self.states.get(key)
@@ -76,11 +80,19 @@ class Chronicle:
         for event in decide(state, command, now=self.now, ids=self._new_route):
             self.states[key] = state = evolve(state, event)
             recorded.append(RecordedEvent(key, state.version, cause, event))
-        self._append(recorded)
+        self._append(recorded, cause, outcomes)
 
-    def _append(self, events: Sequence[RecordedEvent]) -> None:
-        positions = asyncio.run(self._log.append(LogBatch(events=events)))
+    def _append(self, events: Sequence[RecordedEvent], cause: Cause, outcomes: Sequence[CommandOutcome] = ()) -> None:
+        moves = [self._move(cause)] if isinstance(cause, RecordCause) else []
+        batch = LogBatch(events=events, positions=moves, outcomes=outcomes)
+        positions = asyncio.run(self._log.append(batch))
         self.head = positions[-1] if positions else self.head
+
+    def _move(self, cause: RecordCause) -> PositionMove:
+        origin = PartitionId(cause.topic, cause.epoch, cause.partition)
+        expected = self._next.get(origin)
+        self._next[origin] = cause.offset + 1
+        return PositionMove(origin=origin, expected=expected, next=cause.offset + 1, digest="")
 
     def _pass_a_second(self) -> None:
         self.now += timedelta(seconds=1)

@@ -18,6 +18,7 @@ from eventsourcing.persistence import (
     OperationalError,
 )
 from eventsourcing.sqlite import SQLiteDatastore
+from pydantic import ValidationError
 
 from adapters.event_store.mapper import MAX_EVENT_BYTES, EventMapper
 from adapters.event_store.recorder import LogRecorder
@@ -26,12 +27,13 @@ from domain.autoscaling.record import EvaluationRecord
 from domain.chunks import chunks
 from domain.deployment import Deployment
 from domain.evolve import replay
-from domain.recorded import LoggedEvent, SystemEvent
+from domain.recorded import LoggedEvent, SystemEvent, UnreadableEvent
 from handlers.ports import (
     REPORTS_PER_DEPLOYMENT,
     DueWork,
     LogBatch,
     LogUnavailable,
+    Outcome,
     Position,
     Retained,
     SampleReport,
@@ -146,6 +148,24 @@ class RecorderEventLog:
                 raise
         return understood
 
+    async def read_all(self, *, after: int, limit: int) -> Sequence[LoggedEvent | UnreadableEvent]:
+        """The same, but what is not understood is told instead of raised."""
+        return await self._run(self._readers, self._read_all, after, limit)
+
+    def _read_all(self, after: int, limit: int) -> Sequence[LoggedEvent | UnreadableEvent]:
+        found: list[LoggedEvent | UnreadableEvent] = []
+        for each in self._recorder.select_notifications(after, limit, inclusive_of_start=False):
+            try:
+                found.append(self._logged(each))
+            except (UnknownEventType, ValidationError) as error:
+                stream = UUID(str(each.originator_id))
+                found.append(UnreadableEvent(each.id, stream, each.originator_version, each.topic, _in_short(error)))
+        return found
+
+    async def outcomes(self, commands: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Outcome]:
+        """What became of commands by (source, id), as far as it is known."""
+        return await self._run(self._readers, self._recorder.select_outcomes, tuple(commands))
+
     async def stream(self, stream_id: UUID) -> Sequence[LoggedEvent]:
         notifications = await self._run(self._readers, self._recorder.select_stream, stream_id)
         return [self._logged(n) for n in notifications]
@@ -182,6 +202,14 @@ class RecorderEventLog:
                 return call(*args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(pool, guarded)
+
+
+def _in_short(error: UnknownEventType | ValidationError) -> str:
+    """What is wrong with a row, without what it holds."""
+    if isinstance(error, UnknownEventType):
+        return str(error)
+    said = [": ".join(filter(None, (".".join(map(str, each["loc"])), each["type"]))) for each in error.errors()]
+    return "; ".join(said[:3])
 
 
 @contextmanager

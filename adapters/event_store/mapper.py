@@ -80,11 +80,13 @@ class EventMapper(Mapper[UUID]):
             state = _state_type(stored.topic).model_validate_json(stored.state)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            field = ".".join(map(str, first["loc"]))
-            what = f"event {_event_id(stored)} of type {stored.topic!r} has another shape: {field}: {first['msg']}"
+            wrong = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+            what = f"event {_event_id(stored)} of type {stored.topic!r} has another shape: {wrong}"
             raise UnknownEventType(what) from None
         event: AnyEvent = state.event
-        return RecordedEvent(UUID(str(stored.originator_id)), stored.originator_version, state.cause, event)
+        stream = stored.originator_id
+        stream_id = stream if isinstance(stream, UUID) else UUID(stream)
+        return RecordedEvent(stream_id, stored.originator_version, state.cause, event)
 
 
 def _event_id(stored: StoredEvent) -> str:

@@ -16,7 +16,7 @@ from adapters.event_store.postgres_tables import LogStatements
 from adapters.event_store.scaling_rows import records_by_deployment, reports_by_deployment
 from adapters.postgres import arrays
 from domain.autoscaling.record import EvaluationRecord
-from handlers.ports import DueWork, Position, Retained, SampleReport
+from handlers.ports import DueWork, Outcome, Position, Retained, SampleReport
 from handlers.records import PartitionId
 
 
@@ -74,6 +74,11 @@ class PostgresLogReading(PostgresProcessRecorder):
 
     def select_horizons(self) -> Mapping[Retained, datetime]:
         return {Retained(row["name"]): row["before"] for row in self._rows(self.statements.select_horizons)}
+
+    def select_outcomes(self, commands: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Outcome]:
+        given = [arrays.texts([source for source, _ in commands]), arrays.texts([name for _, name in commands])]
+        rows = self._rows(self.statements.find_outcomes, given)
+        return {(row["source"], row["id"]): Outcome(row["outcome"]) for row in rows}
 
     def select_position_at(self, moment: datetime) -> int:
         rows = self._rows(self.statements.position_at, [moment])

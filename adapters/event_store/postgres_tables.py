@@ -74,7 +74,7 @@ _FIND_EVENTS: Final = """
     JOIN unnest(%s, %s) AS g (id, version) ON e.originator_id = g.id AND e.originator_version = g.version
     ORDER BY e.notification_id"""
 _FIND_OUTCOMES: Final = """
-    SELECT o.source, o.id FROM {schema}.command_outcomes AS o
+    SELECT o.source, o.id, o.outcome FROM {schema}.command_outcomes AS o
     JOIN unnest(%s, %s) AS g (source, id) ON o.source = g.source AND o.id = g.id"""
 _MOVE_FOLLOWER: Final = """
     INSERT INTO {schema}.followers AS f (name, position) SELECT %(name)s, %(following)s

@@ -8,7 +8,7 @@ from uuid import UUID
 from eventsourcing.persistence import Notification, StoredEvent
 
 from domain.autoscaling.record import EvaluationRecord
-from handlers.ports import DueWork, LogBatch, Position, Retained, SampleReport
+from handlers.ports import DueWork, LogBatch, Outcome, Position, Retained, SampleReport
 from handlers.records import PartitionId
 
 
@@ -72,6 +72,10 @@ class LogRecorder(Protocol):
         ...
 
     def select_horizons(self) -> Mapping[Retained, datetime]: ...
+
+    def select_outcomes(self, commands: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Outcome]:
+        """What became of some hundreds of commands, by (source, id)."""
+        ...
 
     def select_position_at(self, moment: datetime) -> int: ...
 

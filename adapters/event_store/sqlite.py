@@ -17,6 +17,7 @@ from handlers.ports import (
     DueWork,
     DuplicateCommands,
     LogBatch,
+    Outcome,
     Position,
     PositionConflict,
     PositionMove,
@@ -165,6 +166,15 @@ class SQLiteLogRecorder(SQLiteScaling):
     def select_scaling(self, partitions: Collection[int], of: int) -> Sequence[UUID]:
         rows = self._rows("SELECT deployment_id, hash FROM due_work WHERE scales")
         return [UUID(row["deployment_id"]) for row in rows if row["hash"] % of in partitions]
+
+    def select_outcomes(self, commands: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Outcome]:
+        found = {}
+        for some in chunks(commands, ROWS_PER_STATEMENT):
+            places = ",".join(["(?,?)"] * len(some))
+            statement = f"SELECT * FROM command_outcomes WHERE (source, id) IN (VALUES {places})"  # noqa: S608 - constants
+            for row in self._rows(statement, [part for command in some for part in command]):
+                found[row["source"], row["id"]] = Outcome(row["outcome"])
+        return found
 
     def select_position_at(self, moment: datetime) -> int:
         statement = "SELECT MAX(position) AS position FROM commits WHERE committed_at <= ?"

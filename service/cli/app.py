@@ -10,6 +10,7 @@ from domain.errors import RoutekeeperError
 from service.cli import audit, describe, get, send
 from service.cli.config import config
 from service.cli.copy_log import copy_log
+from service.cli.diff import diff
 from service.cli.doctor import doctor
 from service.cli.explain import explain
 from service.cli.history import history
@@ -21,10 +22,11 @@ from service.cli.pause import pause, resume
 from service.cli.rejected import rejected
 from service.cli.replay import replay
 from service.cli.run import demo, worker
+from service.cli.timeline import timeline
 
 _ORDER: Final = (
-    *("demo", "worker", "send", "pause", "resume", "get", "describe", "history", "explain", "replay", "rejected"),
-    *("audit", "init", "config", "doctor", "copy-log", "new-incarnation"),
+    *("demo", "worker", "send", "pause", "resume", "get", "describe", "history", "explain", "diff", "timeline"),
+    *("replay", "audit", "rejected", "init", "config", "doctor", "copy-log", "new-incarnation"),
 )
 
 
@@ -93,11 +95,25 @@ app.command(
 )(explain)
 app.command(
     epilog=examples(
+        "routekeeper diff --from 2026-03-01T03:00:00Z --to 2026-03-01T03:30:00Z",
+        "routekeeper diff --from 2h -d llama",
+        "routekeeper diff --from 4711 --to 4800 -o json",
+    )
+)(diff)
+app.command(
+    epilog=examples(
+        "routekeeper timeline llama --from 6h",
+        "routekeeper timeline llama --from 2026-03-01 --to 2026-03-02 --html llama.html",
+    )
+)(timeline)
+app.command(
+    epilog=examples(
         "routekeeper replay --until 2026-03-01T03:12:00Z",
         "routekeeper replay --until 10m",
         "routekeeper replay --until 4711 --database then.db -o json",
     )
 )(replay)
+app.add_typer(audit.app, name="audit")
 app.add_typer(send.app, name="send")
 app.command(
     epilog=examples(
@@ -110,7 +126,6 @@ app.command(epilog=examples("routekeeper resume llama", "routekeeper resume --al
 app.command(epilog=examples("routekeeper rejected", "routekeeper rejected --code invalid-json --since 1h -o json"))(
     rejected
 )
-app.add_typer(audit.app, name="audit")
 app.command(
     epilog=examples(
         "routekeeper init",

@@ -1,35 +1,38 @@
 """``routekeeper audit``: whether the log is whole and unaltered, and proofs of it for others."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from adapters.event_store.tree_store import TreeStore
 from adapters.signatures import KeyUnusable, SigningKey
 from domain.audit.bundle import BundleHeader
 from domain.audit.tree_head import TreeHead, head_line
 from service.bootstrap import utc_now
 from service.cli.audit_bundle import verify_bundle
-from service.cli.audit_checks import drawn
 from service.cli.audit_export import export_bundle
-from service.cli.audit_log_check import check_heads, check_log, heads_in
-from service.cli.audit_options import HeadsFile, PublicKeyFile, public_key
-from service.cli.errors import LogMissing, NotExported
+from service.cli.audit_tree import reading_tree, told
+from service.cli.audit_verify import verify
+from service.cli.errors import NotExported
 from service.cli.moments import LogPoint, log_point, shown
 from service.cli.options import Output, examples
 from service.cli.output import Answer, Column, OutputFormat, give, note, table
-from service.cli.reading import deployment_id, nothing_yet, reading_log
+from service.cli.reading import deployment_id, reading_log
 from service.settings import Settings, load_settings
-from service.stores import StoreMissing, stores_of
+from service.stores import stores_of
 from service.tree import tree_keeper
 
 app = typer.Typer(no_args_is_help=True, help="Prove that the log is whole and unaltered, to others too.")
+app.command(
+    epilog=examples(
+        "routekeeper audit verify",
+        "routekeeper audit verify --heads heads.jsonl --public-key audit.pub",
+        "routekeeper audit verify --state /var/tmp/audit --json > report.json",
+    )
+)(verify)
 app.command("verify-bundle", epilog=examples("routekeeper audit verify-bundle llama.jsonl --public-key audit.pub"))(
     verify_bundle
 )
@@ -74,35 +77,6 @@ def heads(
 
 @app.command(
     epilog=examples(
-        "routekeeper audit verify --heads heads.jsonl --public-key audit.pub",
-        "routekeeper audit verify --heads heads.jsonl -o json",
-    )
-)
-def verify(
-    *, heads: HeadsFile = None, public_key_file: PublicKeyFile = None, output: Output = OutputFormat.TABLE
-) -> None:
-    """Hold the log against tree heads, and name every event that was altered, removed, inserted or cut off.
-
-    Without --heads the heads that are stored beside the log are taken, which whoever can change the log can change too.
-
-    Exit code 1 if anything is not as it must be.
-    """
-    settings = load_settings()
-    key = public_key(public_key_file)
-    with reading_tree(settings) as tree:
-        known = heads_in(heads) if heads is not None else list(tree_keeper(settings, tree).heads())
-        results = [check_heads(known, key)]
-        with _bar("Reading the log") as told:
-            results += check_log(tree, known, told)
-    ok = all(result.ok for result in results)
-    remark = "" if heads else "The heads are those beside the log; with --heads, those that were kept elsewhere."
-    give(Answer({"ok": ok, "checks": results}, lambda width: drawn(results, width), remark), output)
-    if not ok:
-        raise typer.Exit(1)
-
-
-@app.command(
-    epilog=examples(
         "routekeeper audit export --deployment llama llama.jsonl", "routekeeper audit export --all --from 7d all.jsonl"
     )
 )
@@ -137,8 +111,8 @@ def export(
         first, last = asyncio.run(_range(settings, since, until))
         last = head.position if last is None else min(last, head.position)
         header = BundleHeader(head=head, deployment=wanted, from_position=first, to_position=last)
-        with _bar("Exporting") as told:
-            events = export_bundle(tree, header, file, lambda position: told(position, header.to_position))
+        with told("Exporting") as progress:
+            events = export_bundle(tree, header, file, lambda position: progress(position, header.to_position))
     note(f"{events} events up to position {header.to_position} written to {file}")
 
 
@@ -174,25 +148,3 @@ async def _range(settings: Settings, since: LogPoint | None, until: LogPoint | N
         if until is not None:
             last = until.position if until.moment is None else await log.position_at(until.moment)
     return first, last
-
-
-@contextmanager
-def reading_tree(settings: Settings) -> Iterator[TreeStore]:
-    """Open the log's tree so that nothing is written. Raises :class:`LogMissing`, and what the database raises."""
-    stores = stores_of(settings)
-    try:
-        tree = stores.read_tree()
-    except StoreMissing:
-        raise LogMissing(nothing_yet("event log", stores.log_place)) from None
-    with closing(tree):
-        yield tree
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on the standard error, if that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, of: progress.update(task, completed=done, total=of)

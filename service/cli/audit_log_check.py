@@ -1,6 +1,6 @@
 """The checks that hold the log against tree heads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -9,8 +9,11 @@ from adapters.event_store.tree_store import TreeStore
 from adapters.signatures import PublicKey
 from domain.audit.proof import Gap, Kind, Proof, prove
 from domain.audit.tree_head import HeadsInvalid, TreeHead, read_heads
-from service.cli.audit_checks import AuditDifference, CheckResult, Progress
+from service.checks import Check, Finding
 from service.cli.scaling_words import number
+
+#: Is told how far a check has come: so many of so many steps (counts).
+Progress = Callable[[int, int], None]
 
 
 def heads_in(file: Path) -> Sequence[TreeHead]:
@@ -25,7 +28,7 @@ def heads_in(file: Path) -> Sequence[TreeHead]:
     return heads
 
 
-def check_heads(heads: Sequence[TreeHead], key: PublicKey | None) -> CheckResult:
+def check_heads(heads: Sequence[TreeHead], key: PublicKey | None) -> Check:
     """Whether heads are signed, if there is a ``key``, and do not contradict each other."""
     differences = []
     for head in heads if key is not None else ():
@@ -39,7 +42,7 @@ def check_heads(heads: Sequence[TreeHead], key: PublicKey | None) -> CheckResult
             what = f"{len(roots)} heads of {size} events have different roots"
             differences.append(_of_head("contradiction", next(iter(roots.values())), what))
     signatures = "signatures checked" if key else "signatures not checked (no --public-key)"
-    return CheckResult(check="heads", said=f"{number(len(heads), 'head')}, {signatures}", differences=differences)
+    return Check(name="heads", holds=f"tree heads: {number(len(heads), 'head')}, {signatures}", findings=differences)
 
 
 def is_signed(head: TreeHead, key: PublicKey) -> bool:
@@ -47,7 +50,7 @@ def is_signed(head: TreeHead, key: PublicKey) -> bool:
     return head.signature is not None and key.has_signed(head.signature, head.signed_bytes)
 
 
-def check_log(store: TreeStore, heads: Sequence[TreeHead], progress: Progress) -> Iterator[CheckResult]:
+def check_log(store: TreeStore, heads: Sequence[TreeHead], progress: Progress) -> Iterator[Check]:
     """Hold all events against the heads and the stored tree. Raises what the store raises."""
     total = max((head.size for head in heads), default=0)
     done = 0
@@ -62,7 +65,7 @@ def check_log(store: TreeStore, heads: Sequence[TreeHead], progress: Progress) -
     yield _of_tree(proof)
 
 
-def _of_log(proof: Proof) -> CheckResult:
+def _of_log(proof: Proof) -> Check:
     differences = [_difference(gap, is_proven=proven) for gap, proven in proof.log_gaps()]
     unlocated = proof.unlocated
     if unlocated is not None:
@@ -70,23 +73,30 @@ def _of_log(proof: Proof) -> CheckResult:
     proven = proof.log.proven
     until = f"proven up to position {proven.position} ({number(proven.size, 'event')})" if proven else "nothing proven"
     said = f"{number(proof.log.size, 'event')}, {until}"
-    return CheckResult(check="log", said=said, differences=differences, more=proof.more)
+    return Check(
+        name="log",
+        holds=f"the log is as the heads have it: {said}",
+        findings=differences,
+        remark=f"{proof.more} more are not listed" if proof.more else "",
+    )
 
 
-def _of_tree(proof: Proof) -> CheckResult:
+def _of_tree(proof: Proof) -> Check:
     differences = [
-        AuditDifference(
-            kind="tree-differs",
-            what=f"the stored tree is wrong for {number(gap.events, 'event')} which the heads prove to be in the log",
-            first=gap.first,
-            last=gap.last,
+        _found(
+            "tree-differs",
+            f"the stored tree is wrong for {number(gap.events, 'event')} which the heads prove to be in the log",
+            gap.first,
+            gap.last,
         )
         for gap in proof.tree_gaps()
     ]
-    return CheckResult(check="tree", said=f"{proof.tree.size} leaves stored", differences=differences)
+    return Check(
+        name="tree", holds=f"the stored tree is as the log has it: {proof.tree.size} leaves", findings=differences
+    )
 
 
-def _difference(gap: Gap, *, is_proven: bool) -> AuditDifference:
+def _difference(gap: Gap, *, is_proven: bool) -> Finding:
     words = {
         Kind.ALTERED: "is not what it was" if gap.events == 1 else "are not what they were",
         Kind.REMOVED: "is missing" if gap.events == 1 else "are missing",
@@ -95,10 +105,10 @@ def _difference(gap: Gap, *, is_proven: bool) -> AuditDifference:
     what = f"{number(gap.events, 'event')} {words.get(gap.kind, '')}"
     if not is_proven:
         what += "; only the stored tree says so, no head that agrees with it goes as far"
-    return AuditDifference(kind=gap.kind, what=what, first=gap.first, last=gap.last, is_proven=is_proven)
+    return _found(gap.kind, what, gap.first, gap.last)
 
 
-def _unlocated(gap: Gap, proof: Proof) -> AuditDifference:
+def _unlocated(gap: Gap, proof: Proof) -> Finding:
     refuted = proof.log.refuted
     size = refuted.size if refuted else 0
     if gap.kind is Kind.CUT:
@@ -108,8 +118,13 @@ def _unlocated(gap: Gap, proof: Proof) -> AuditDifference:
         )
     else:
         what = f"somewhere here events were altered, removed or inserted: the head of {number(size, 'event')} disagrees"
-    return AuditDifference(kind=gap.kind, what=what, first=gap.first, last=gap.last)
+    return _found(gap.kind, what, gap.first, gap.last)
 
 
-def _of_head(kind: str, head: TreeHead, what: str) -> AuditDifference:
-    return AuditDifference(kind=kind, what=what, first=head.position, last=head.position)
+def _of_head(kind: str, head: TreeHead, what: str) -> Finding:
+    return _found(kind, what, head.position, head.position)
+
+
+def _found(kind: str, what: str, first: int | None, last: int | None) -> Finding:
+    where = kind if first is None else f"{kind}, position {first}" if first == last else f"{kind}, {first} to {last}"
+    return Finding(where=where, message=what, kind=kind, first=first, last=last)

@@ -17,10 +17,10 @@ from projections.control import with_pauses
 from projections.deployments import DeploymentRow, resolve_deployment
 from projections.operation_failures import OperationFailureRow, find_failures
 from projections.routes import RouteRow, find_routes
-from service.cli.moments import age, ago, now, shown
+from service.cli.moments import age, ago, shown
 from service.cli.options import Deployment, Interval, Output, Watch, examples
 from service.cli.output import Answer, Column, OutputFormat, clean, facts, section, table
-from service.cli.reading import reading_views
+from service.cli.past import At, Cache, not_with_watch, seeing
 from service.cli.rule_words import describe_rule
 from service.cli.scaling_words import describe_bounds, describe_decision, describe_pause, number, replicas
 from service.cli.tables import conditions_table, lifecycle_text, replicas_text, routes_table
@@ -42,7 +42,11 @@ class Description(NamedTuple):
 
 @app.command(
     "deployment",
-    epilog=examples("routekeeper describe deployment llama", "routekeeper describe deployment 0198c0de -o yaml"),
+    epilog=examples(
+        "routekeeper describe deployment llama",
+        "routekeeper describe deployment 0198c0de -o yaml",
+        "routekeeper describe deployment llama --at 2026-03-01T03:12:00Z",
+    ),
 )
 def describe_deployment(
     deployment: Deployment,
@@ -51,6 +55,8 @@ def describe_deployment(
         int, typer.Option(min=0, max=1000, metavar="COUNT", help="How many of the newest scaling decisions.")
     ] = 5,
     routes: Annotated[int, typer.Option(min=0, max=10_000, metavar="COUNT", help="How many routes at most.")] = 50,
+    at: At = None,
+    cache: Cache = None,
     output: Output = OutputFormat.TABLE,
     watch: Watch = False,
     interval: Interval = 1.0,
@@ -61,12 +67,13 @@ def describe_deployment(
 
     Failures that are still open, with the next try, and the newest scaling decisions with their arithmetic.
     """
+    not_with_watch(at, watch=watch)
     settings = load_settings()
 
     def ask() -> Answer:
-        with reading_views(settings) as connection:
+        with seeing(settings, at, of=deployment, cache=cache) as (connection, then):
             found = describe(connection, deployment, routes=routes, decisions=decisions)
-        return Answer(found._asdict(), lambda width: _drawn(found, width, now()))
+        return Answer(found._asdict(), lambda width: _drawn(found, width, then))
 
     show(ask, output, watch=watch, interval=interval)
 
@@ -167,12 +174,13 @@ def _decisions(decisions: Sequence[AutoscalingDecisionRow], width: int, at: date
     columns: Sequence[Column[AutoscalingDecisionRow]] = (
         Column(header="TIME (UTC)", cell=lambda row: shown(row.at)),
         Column(header="AGE", cell=lambda row: age(row.at, at), right=True),
-        Column(header="DECISION", cell=lambda row: describe_decision(_decision(row)), wrap=True),
+        Column(header="DECISION", cell=lambda row: describe_decision(decision_of(row)), wrap=True),
     )
     return table(decisions, columns, width=width, empty="none")
 
 
-def _decision(row: AutoscalingDecisionRow) -> ScalingDecision:
+def decision_of(row: AutoscalingDecisionRow) -> ScalingDecision:
+    """The decision that a row tells of."""
     evaluation = None
     if row.rule is not None:
         evaluation = RuleEvaluation.model_validate({name: getattr(row, name) for name in RuleEvaluation.model_fields})

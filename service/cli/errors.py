@@ -12,7 +12,8 @@
      ├── NotYet                there was no such deployment at the time that was asked about
      ├── NotExported           a bundle of events was not written
      ├── BundleUnreadable      a file that should hold a bundle cannot be read
-     └── NotAScratchDatabase   a file holds something else and must not be written to
+     ├── NotAScratchDatabase   a file holds something else and must not be written to
+     └── PlotNotDrawn          a plot cannot be drawn or its file not written
 """
 
 from domain.errors import RoutekeeperError
@@ -60,3 +61,7 @@ class BundleUnreadable(CommandLineError):
 
 class NotAScratchDatabase(CommandLineError):
     """A file holds something else and must not be written to."""
+
+
+class PlotNotDrawn(CommandLineError):
+    """A plot cannot be drawn, because something is not installed, or its file cannot be written."""

@@ -14,10 +14,11 @@ from domain.recorded import LoggedEvent
 from projections.errors import UnknownDeployment
 from service.cli.errors import NotYet
 from service.cli.explanation import Afterwards, ExplainedDecision, Explanation, PastDecision, explanation_of
-from service.cli.moments import LogPoint, ago, log_point, now, shown
+from service.cli.moments import LogPoint, ago, now, shown
 from service.cli.options import MOST_ROWS, Deployment, Output
 from service.cli.output import Answer, Column, OutputFormat, clean, facts, give, section, short_ids, table
-from service.cli.reading import deployment_id, reading_log
+from service.cli.past import At, Cache, deployment_at
+from service.cli.reading import reading_log
 from service.cli.scaling_words import number
 from service.cli.tables import conditions_table
 from service.cli.words import describe_cause
@@ -26,14 +27,6 @@ from service.settings import Settings, load_settings
 #: Most routes that are named on one line (count).
 _NAMED: Final = 10
 
-At = Annotated[
-    LogPoint | None,
-    typer.Option(
-        metavar="TIME|POSITION",
-        parser=log_point,
-        help="As of a time (ISO 8601, UTC where no zone is given; or 5m, 2h, 3d ago) or a position of the log.",
-    ),
-]
 Earlier = Annotated[int, typer.Option(min=0, max=MOST_ROWS, metavar="COUNT", help="Most earlier decisions to list.")]
 
 
@@ -41,6 +34,7 @@ def explain(
     deployment: Deployment,
     *,
     at: At = None,
+    cache: Cache = None,
     limit: Earlier = 5,
     output: Output = OutputFormat.TABLE,
 ) -> None:
@@ -51,7 +45,7 @@ def explain(
     With --at the last decision that was committed by then; what came after it does not show.
     """
     settings = load_settings()
-    wanted = deployment_id(settings, deployment)
+    wanted = deployment_at(settings, deployment, at, cache)
     events, known = asyncio.run(_until(settings, wanted, at))
     if not known:
         raise UnknownDeployment(deployment)

@@ -10,11 +10,14 @@ from uuid import UUID
 
 import typer
 from rich.console import Console, Group, RenderableType
+from sqlalchemy import Engine
 
 from adapters.event_store.event_log import RecorderEventLog
 from projections.catalogue import VIEWS
 from projections.database import open_database, snapshot
+from projections.deployment_fold import DEPLOYMENTS_VIEW
 from projections.deployments import DeploymentRow, find_deployments
+from projections.past import fold_past
 from projections.querying import DEFAULT_LIMIT
 from projections.replay import replay as fold_until
 from projections.replicas import ReplicaCountsRow
@@ -24,6 +27,7 @@ from service.cli.get import newest_counts
 from service.cli.moments import LogPoint, log_point, shown
 from service.cli.options import Limit, Output
 from service.cli.output import Answer, OutputFormat, give, limited, section
+from service.cli.past import moment_of, position_of
 from service.cli.reading import deployment_names, reading_log
 from service.cli.tables import deployments_table, replicas_table, routes_table
 from service.settings import Settings, load_settings
@@ -83,19 +87,20 @@ def replay(
             _refuse_foreign(database, settings)
         scratch = database or Path(folder) / "views.db"
         with Console(stderr=True).status("Folding the log…"):
-            past, names = asyncio.run(_replayed(settings, until, scratch, everything=everything, limit=limit))
+            past, names = asyncio.run(
+                _replayed(settings, until, scratch, kept=database is not None, everything=everything, limit=limit)
+            )
     give(Answer(past._asdict(), lambda width: _drawn(past, names, width), _limited(past, limit)), output)
 
 
 async def _replayed(
-    settings: Settings, until: LogPoint, scratch: Path, *, everything: bool, limit: int
+    settings: Settings, until: LogPoint, scratch: Path, *, kept: bool, everything: bool, limit: int
 ) -> tuple[Past, Mapping[UUID, str]]:
     with reading_log(settings) as log:
-        position = await _position(log, until)
-        at = until.moment or await _happened(log, position)
-        engine = open_database(f"sqlite:///{scratch}")
+        position = await position_of(log, until)
+        at = await moment_of(log, until, position) if until.moment or position else None
+        engine = await _fold(settings, log, position, scratch, kept=kept)
         try:
-            await fold_until(log, VIEWS, until=position, engine=engine)
             with snapshot(engine) as connection:
                 deployments = find_deployments(connection, destroyed=everything, limit=limit)
                 routes = find_routes(connection, ended=everything, limit=limit)
@@ -108,15 +113,25 @@ async def _replayed(
     return Past(position, at, deployments, routes, replicas), names
 
 
-async def _position(log: RecorderEventLog, until: LogPoint) -> int:
-    if until.moment is not None:
-        return await log.position_at(until.moment)
-    return min(until.position or 0, await log.head())
-
-
-async def _happened(log: RecorderEventLog, position: int) -> datetime | None:
-    last = await log.read(after=position - 1, limit=1) if position else ()
-    return last[0].recorded.event.at if last else None
+async def _fold(settings: Settings, log: RecorderEventLog, position: int, scratch: Path, *, kept: bool) -> Engine:
+    """Fold all views into a database that is kept, else from the nearest checkpoint what is shown of them."""
+    if not kept:
+        history = settings.history
+        return await fold_past(
+            log,
+            (DEPLOYMENTS_VIEW,),
+            until=position,
+            scratch=scratch,
+            cache=settings.checkpoints_dir,
+            limits=history.checkpoints,
+        )
+    engine = open_database(f"sqlite:///{scratch}")
+    try:
+        await fold_until(log, VIEWS, until=position, engine=engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
 
 
 def _limited(past: Past, limit: int) -> str:

@@ -11,10 +11,10 @@ import pytest
 from adapters.event_store.event_log import RecorderEventLog
 from domain.events import DeploymentCreated, ReplicaCountSet
 from domain.evolve import replay
-from domain.recorded import OperationCause, RecordCause, RecordedEvent, SystemEvent
+from domain.recorded import OperationCause, RecordCause, RecordedEvent, SystemEvent, UnreadableEvent
 from domain.rejections import RecordsRejected, RejectedRecord, rejection_stream
-from handlers.ports import LogBatch, UnknownEventType
-from tests.adapters.event_log_support import AT, FAR_FUTURE, LogFixtures, LogStore, due, error_of, events
+from handlers.ports import CommandOutcome, LogBatch, Outcome, UnknownEventType
+from tests.adapters.event_log_support import AT, FAR_FUTURE, LogFixtures, LogStore, due, error_of, events, outcome
 
 Read = Callable[[RecorderEventLog, UUID], Awaitable[object]]
 
@@ -52,6 +52,15 @@ class ReadContract(LogFixtures):
         assert await log.stream_version(uuid4()) == 0
         assert await log.deployments([uuid4()]) == {}
         assert await log.position_at(FAR_FUTURE) == 0
+
+    async def test_outcomes_are_told_as_far_as_they_are_known(self, log: RecorderEventLog) -> None:
+        rejected = CommandOutcome("console", "two", Outcome.REJECTED)
+        await log.append(LogBatch(outcomes=[outcome("one"), rejected]))
+
+        known = await log.outcomes([("console", "one"), ("console", "two"), ("console", "three"), ("other", "one")])
+
+        assert known == {("console", "one"): Outcome.ACCEPTED, ("console", "two"): Outcome.REJECTED}
+        assert await log.outcomes([]) == {}
 
     async def test_reading_goes_on_behind_a_position_in_log_order(self, log: RecorderEventLog) -> None:
         first, second = events(3), events(2)
@@ -151,6 +160,24 @@ class UnknownEventContract(LogFixtures):
         store.plant_event(unknown, 2, "deployment.from-the-future.v9", b"{}")
 
         assert (await log.deployments([known])).keys() == {known}
+
+    async def test_what_is_not_understood_can_be_told_instead_of_raised(
+        self, log: RecorderEventLog, store: LogStore
+    ) -> None:
+        stream = uuid4()
+        await log.append(LogBatch(events=[created(stream)]))
+        store.plant_event(stream, 2, "deployment.never-heard-of.v1", b"{}")
+        store.plant_event(stream, 3, "deployment.ready.v1", b"no JSON")
+        await log.append(LogBatch(events=[counted(stream, 4, 2)]))
+
+        first, *unreadable, last = await log.read_all(after=0, limit=10)
+
+        assert [first, last] == [*(await log.read(after=0, limit=1)), *(await log.read(after=3, limit=1))]
+        unknown = "the log holds an event of type 'deployment.never-heard-of.v1', which this version does not know"
+        assert unreadable == [
+            UnreadableEvent(2, stream, 2, "deployment.never-heard-of.v1", unknown),
+            UnreadableEvent(3, stream, 3, "deployment.ready.v1", "json_invalid"),
+        ]
 
 
 class CommitTimeContract(LogFixtures):

@@ -64,11 +64,18 @@ def test_an_untouched_log_is_proven_against_signed_heads(auditor: Auditor) -> No
     answer = json.loads(auditor.done("verify", "--heads", auditor.heads, "--public-key", auditor.key, "-o", "json"))
 
     assert answer["ok"]
-    assert [(check["check"], check["ok"]) for check in answer["checks"]] == [
-        ("heads", True),
-        ("log", True),
-        ("tree", True),
-    ]
+    assert [check["name"] for check in answer["checks"]][:3] == ["heads", "log", "tree"]
+    assert all(check["ok"] for check in answer["checks"])
+
+
+def test_heads_prove_a_log_of_which_there_are_no_views(auditor: Auditor) -> None:
+    (auditor.log_file.parent / "views.db").unlink()
+
+    answer = json.loads(auditor.done("verify", "--heads", auditor.heads, "--json"))
+
+    assert answer["checks"][-1]["name"] == "views"
+    assert "skipped: no views at" in answer["checks"][-1]["remark"]
+    assert auditor.run("verify").exit_code == 1
 
 
 def test_an_altered_event_is_named_and_the_exit_code_is_one(auditor: Auditor) -> None:
@@ -77,7 +84,7 @@ def test_an_altered_event_is_named_and_the_exit_code_is_one(auditor: Auditor) ->
 
     result = auditor.run("verify", "--heads", auditor.heads, "-o", "json")
 
-    differences = json.loads(result.stdout)["checks"][1]["differences"]
+    differences = json.loads(result.stdout)["checks"][1]["findings"]
     assert result.exit_code == 1
     assert 3 in [each["first"] for each in differences]
     assert {each["kind"] for each in differences} == {"altered"}
@@ -102,7 +109,7 @@ def test_heads_that_are_not_signed_with_the_key_are_found(auditor: Auditor, chan
     result = auditor.run("verify", "--heads", auditor.heads, "--public-key", auditor.key, "-o", "json")
 
     assert result.exit_code == 1
-    assert json.loads(result.stdout)["checks"][0]["differences"][0]["kind"] == kind
+    assert json.loads(result.stdout)["checks"][0]["findings"][0]["kind"] == kind
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def add_what_a_worker_adds(file: Path) -> None:
-    """What the told history has none of: positions, outcomes, due work, a follower, and what scaling keeps."""
+    """What the told history has none of, or few: positions, outcomes, due work, a follower, and what scaling keeps."""
     with closing(open_sqlite_log(file)) as log:
         work = [
             due(uuid4(), 1),
@@ -118,7 +118,7 @@ def test_what_was_copied_is_told_with_its_digests(data_dir: Path, tmp_path: Path
     copied = json_of(run("copy-log", str(data_dir / "events.db"), str(tmp_path / "other.db"), "-o", "json"))
 
     rows = {row["table"]: row["rows"] for row in copied}
-    assert rows["command_outcomes"] == 4
+    assert rows["command_outcomes"] == 4 + 6
     assert rows["due_work"] == 3
     assert rows["stored_events"] > 20
     assert (rows["metric_samples"], rows["scaling_evaluations"], rows["retention_horizons"]) == (1, 2, 1)

@@ -21,7 +21,7 @@ def test_a_history_tells_each_event_with_its_numbers_and_its_cause(run: Run) -> 
     lines = run("history", "chat").stdout.splitlines()
 
     assert "created as chat in resource group gpu, 1 replica wanted" in lines[1]
-    assert "routekeeper.commands/2@21 by alice from /tests ce-1" in lines[1]
+    assert "routekeeper.commands/2@21 by alice from /tests ce-21" in lines[1]
     assert lines[-1].split() == (
         [
             "25",

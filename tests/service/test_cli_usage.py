@@ -57,7 +57,7 @@ def test_every_command_explains_itself(run: Run, command: tuple[str, ...]) -> No
         result = run(*command, flag, columns=100)
         assert result.exit_code == 0
         assert "Usage:" in result.stdout
-        if command and command not in {("get",), ("send",), ("describe",)}:
+        if command and command not in {("get",), ("send",), ("describe",), ("audit",)}:
             assert "Examples:" in result.stdout
 
 
@@ -65,9 +65,9 @@ def test_the_commands_are_listed_in_the_order_of_their_use(run: Run) -> None:
     listed = [line.split()[1] for line in run("--help").stdout.splitlines() if line.startswith("│ ") and line[2] != "-"]
     names = [name for name in listed if name.replace("-", "").isalpha()]
 
-    assert names[-17:] == [
-        *("demo", "worker", "send", "pause", "resume", "get", "describe", "history", "explain", "replay", "rejected"),
-        *("audit", "init", "config", "doctor", "copy-log", "new-incarnation"),
+    assert names[-19:] == [
+        *("demo", "worker", "send", "pause", "resume", "get", "describe", "history", "explain", "diff", "timeline"),
+        *("replay", "audit", "rejected", "init", "config", "doctor", "copy-log", "new-incarnation"),
     ]
 
 

@@ -1,0 +1,121 @@
+"""Verifies the log by itself: from the first event to the last, in bounded batches that hold nobody up."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import Connection, Engine
+
+from adapters.event_store.event_log import RecorderEventLog
+from handlers.ports import Outcome, Position, Retained
+from handlers.records import PartitionId
+from projections import log_audit as audit
+from projections.database import snapshot
+from projections.rows import Row
+from projections.threads import in_thread
+from service.checks import Check, Finding
+
+#: Events and commands that are looked at together (count).
+_BATCH: Final = 2_000
+_COMMANDS: Final = 500
+
+#: What is recorded with an event has a time a little before the event's (seconds): so much is left out at the horizon.
+_MARGIN: Final = timedelta(minutes=1)
+
+_HOLDS: Final = {
+    audit.DECODES: "every event can be read",
+    audit.CONTIGUOUS: "the versions of every stream are 1, 2, 3, …",
+    audit.LIFECYCLE: "every event happened where in a deployment's life it may",
+    audit.CAUSES: "every event names the record or the operation that caused it, and each is one there can be",
+    audit.OUTCOMES: "every command came to an effect once, and has the outcome that goes with it",
+}
+
+
+async def examine_log(
+    log: RecorderEventLog, scratch: Engine, *, until: int, progress: Callable[[int], None]
+) -> audit.LogAudit:
+    """Look at all events up to ``until`` inclusive, from where ``scratch`` is on; ``progress`` hears of positions."""
+    examined = await in_thread(audit.LogAudit, scratch)
+    progress(examined.position)
+    while examined.position < until:
+        batch = await log.read_all(after=examined.position, limit=_BATCH)
+        batch = [each for each in batch if each.position <= until]
+        if not batch:
+            break
+        await in_thread(examined.examine, batch)
+        progress(examined.position)
+    return examined
+
+
+async def log_checks(log: RecorderEventLog, scratch: Engine, *, limit: int) -> Sequence[Check]:
+    """What was found by :func:`examine_log`, held against what is stored beside the events."""
+    with snapshot(scratch) as connection:
+        found = {name: _noted(connection, name, limit) for name in _HOLDS}
+        found[audit.CAUSES] += await _unread_records(log, connection)
+        twisted, remark = await _outcomes(log, connection, limit)
+        found[audit.OUTCOMES] += twisted
+    return [
+        Check(
+            name=name,
+            holds=holds,
+            findings=tuple(found[name][:limit]),
+            remark=remark if name == audit.OUTCOMES else "",
+        )
+        for name, holds in _HOLDS.items()
+    ]
+
+
+def _noted(connection: Connection, name: str, limit: int) -> list[Finding]:
+    return [
+        Finding(where=f"position {position}", message=f"event {event_id}: {message}")
+        for position, event_id, message in audit.findings(connection, name, limit=limit)
+    ]
+
+
+async def _unread_records(log: RecorderEventLog, connection: Connection) -> list[Finding]:
+    """Causes that lie behind what was ever read of their partition."""
+    rows = audit.origins(connection)
+    named = {PartitionId(row["topic"], row["epoch"], row["partition"]): row for row in rows}
+    read = await log.positions(named)
+    return [
+        _unread(origin, row, read.get(origin))
+        for origin, row in named.items()
+        if origin not in read or row["offset"] >= read[origin].next
+    ]
+
+
+def _unread(origin: PartitionId, row: Row, read: Position | None) -> Finding:
+    record = f"{origin.topic}/{origin.partition}@{row['offset']} of epoch {origin.epoch}"
+    ever = f"only those before {read.next} were" if read else "none was"
+    message = f"event {row['event_id']}: the cause is record {record}; of these {ever} ever read"
+    return Finding(where=f"position {row['position']}", message=message)
+
+
+async def _outcomes(log: RecorderEventLog, connection: Connection, limit: int) -> tuple[list[Finding], str]:
+    """Commands with an effect whose outcome is missing or another; and the remark which ones are not known any more."""
+    amiss: list[tuple[Row, Outcome | None]] = []
+    horizon, kept_behind = None, 0
+    for page in audit.commands(connection, at_a_time=_COMMANDS):
+        known = await log.outcomes([(row["source"], row["id"]) for row in page])
+        wrong = [(row, known.get((row["source"], row["id"]))) for row in page]
+        wrong = [(row, outcome) for row, outcome in wrong if outcome is not Outcome.ACCEPTED]
+        if not wrong:
+            continue
+        # Read after the outcomes: what was deleted meanwhile lies before it.
+        horizon = (await log.horizons()).get(Retained.OUTCOMES)
+        kept_behind = await log.position_at(horizon + _MARGIN) if horizon else 0
+        amiss += [(row, outcome) for row, outcome in wrong if outcome or row["position"] > kept_behind]
+        if len(amiss) >= limit:
+            break
+    horizon = (await log.horizons()).get(Retained.OUTCOMES)
+    remark = f"outcomes from before {horizon:%Y-%m-%d %H:%M:%S} UTC were deleted as retention has it" if horizon else ""
+    return list(_told(amiss)), remark
+
+
+def _told(amiss: Sequence[tuple[Row, Outcome | None]]) -> Iterator[Finding]:
+    for row, outcome in amiss:
+        said = f"its outcome is {outcome.value}" if outcome else "it has no outcome"
+        yield Finding(
+            where=f"position {row['position']}",
+            message=f"event {row['event_id']}: command {row['id']!r} of {row['source']!r} had an effect, but {said}",
+        )

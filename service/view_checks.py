@@ -1,0 +1,118 @@
+"""Verifies the live views: each is built anew beside, and rows that differ are told with the events behind them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+from sqlalchemy import Engine
+
+from adapters.event_store.event_log import RecorderEventLog
+from domain.recorded import LoggedEvent
+from handlers.ports import UnknownEventType
+from projections.catalogue import VIEWS
+from projections.database import snapshot
+from projections.errors import PositionBehind, ViewDamaged, ViewNotBuilt
+from projections.evidence import events_behind
+from projections.placement import find_view_positions
+from projections.replay import replay
+from projections.verify import Difference, verify
+from projections.view import View
+from service.checks import Check, Evidence, Finding
+
+#: Events that are folded before progress is told (count).
+_STEP: Final = 20_000
+
+#: Most events that are named as evidence of one difference, the newest (count).
+_EVIDENCE: Final = 20
+
+#: Most characters of a value that are shown.
+_SHOWN: Final = 120
+
+
+async def build_views(
+    log: RecorderEventLog, scratch: Engine, *, live: Engine, progress: Callable[[int], None]
+) -> Sequence[Finding]:
+    """Fold all views beside the live ones, up to where the last of those is; tells why if that cannot be done."""
+    with snapshot(live) as connection:
+        reached = {row.view: row.position for row in find_view_positions(connection) if row.live}
+    until = min((reached.get(view.name, 0) for view in VIEWS), default=0)
+    with snapshot(scratch) as connection:
+        position = min((row.position for row in find_view_positions(connection)), default=0)
+    try:
+        while position < until:
+            position = min(position + _STEP, until)
+            await replay(log, VIEWS, until=position, engine=scratch)
+            progress(position)
+    except (ViewDamaged, UnknownEventType, ValidationError) as error:
+        what = str(error).partition("\n")[0]
+        return [Finding(where="log", message=f"the views cannot be built from this log: {what}")]
+    return ()
+
+
+async def check_view(log: RecorderEventLog, view: View, *, live: Engine, scratch: Engine, limit: int) -> Check:
+    """Hold one live view against what :func:`build_views` has begun."""
+    try:
+        differences = await verify(log, [view], engine=live, scratch=scratch, limit=limit)
+    except (ViewNotBuilt, PositionBehind, ViewDamaged, UnknownEventType, ValidationError) as error:
+        return view_check(view, [Finding(where=view.name, message=str(error).partition("\n")[0])])
+    return view_check(view, [await _explained(log, view, each) for each in differences])
+
+
+def view_check(view: View, findings: Sequence[Finding]) -> Check:
+    """The check of one view with what was found."""
+    tables = ", ".join(table.name for table in view.tables)
+    holds = f"every row of {tables} is what the log comes to"
+    return Check(name=f"view-{view.name}", holds=holds, findings=tuple(findings))
+
+
+async def _explained(log: RecorderEventLog, view: View, difference: Difference) -> Finding:
+    events = await _events_behind(log, view, difference)
+    return Finding(
+        where=f"{difference.table} {' '.join(map(str, difference.key))}",
+        message=_message(difference) if events or difference.rebuilt else f"{_message(difference)}; no event made it",
+        evidence=tuple(evidence_of(each) for each in events[-_EVIDENCE:]),
+    )
+
+
+def evidence_of(logged: LoggedEvent) -> Evidence:
+    """An event as evidence."""
+    recorded = logged.recorded
+    return Evidence(
+        position=logged.position, event_id=recorded.event_id, type=recorded.event.name, at=recorded.event.at
+    )
+
+
+async def _events_behind(log: RecorderEventLog, view: View, difference: Difference) -> Sequence[LoggedEvent]:
+    """The events that made the row, of the stream that it is about."""
+    row = difference.rebuilt or difference.stored or {}
+    if "position" in row:
+        found = await log.read(after=row["position"] - 1, limit=1)
+        return [each for each in found if each.position == row["position"]]
+    stream = row.get("deployment_id", row.get("id"))
+    try:
+        events = await log.stream(UUID(str(stream)))
+    except ValueError:
+        return ()
+    table = next(each for each in view.tables if each.name == difference.table)
+    return events_behind(view, table, difference.key, events)
+
+
+def _message(difference: Difference) -> str:
+    stored, rebuilt = difference.stored, difference.rebuilt
+    if stored is None:
+        return f"the row is missing; by the log there is {_shown(rebuilt or {})}"
+    if rebuilt is None:
+        return f"there is a row that the log does not come to: {_shown(stored)}"
+    changed = [name for name, value in stored.items() if rebuilt[name] != value]
+    return "; ".join(f"{name} is {_value(stored[name])}, by the log {_value(rebuilt[name])}" for name in changed)
+
+
+def _shown(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_value(value)}" for name, value in list(row.items())[:6])
+
+
+def _value(value: object) -> str:
+    text = to_json(value).decode()
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

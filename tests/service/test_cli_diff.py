@@ -1,0 +1,78 @@
+"""`routekeeper diff`: what changed between two moments."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli_support import CHAT, GONE, SEARCH, Run, json_of, told
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return told(tmp_path)
+
+
+def changed(deployment: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    return {each["what"]: (each["before"], each["after"]) for each in deployment["changes"]}
+
+
+def test_each_deployment_that_something_happened_to_is_told_with_before_and_after(run: Run) -> None:
+    found = json_of(run("diff", "--from", "13", "--to", "41", "-o", "json"))
+
+    chat, search, gone = found["deployments"]
+    assert (chat["deployment_id"], chat["is_new"]) == (str(CHAT), False)
+    assert (search["deployment_id"], search["is_new"]) == (str(SEARCH), True)
+    assert gone["deployment_id"] == str(GONE)
+    changes = changed(chat)
+    assert changes["lifecycle"] == ("pending", "ready")
+    assert changes["desired replicas"] == ("1", "3")
+    assert changes["endpoint"] == ("-", "https://chat.models.example/")
+    assert changes["rule busy"][0] == "-"
+    assert "replicas set by hand" not in changes
+
+
+def test_routes_that_came_and_went_are_in_both_lists(run: Run) -> None:
+    *_, gone = json_of(run("diff", "--from", "13", "--to", "41", "-o", "json"))["deployments"]
+
+    assert gone["routes_come"] == gone["routes_gone"]
+    assert len(gone["routes_come"]) == 1
+
+
+def test_decisions_between_come_with_their_arithmetic(run: Run) -> None:
+    chat = json_of(run("diff", "--from", "13", "-d", "chat", "-o", "json"))["deployments"][0]
+
+    (decision,) = chat["decisions"]
+    assert (decision["previous"], decision["desired"]) == (1, 3)
+    assert "gpu_util at 92.5 > 80" in decision["explanation"]
+    less = json_of(run("diff", "--from", "13", "-d", "chat", "--decisions", "0", "-o", "json"))["deployments"][0]
+    assert (less["decisions"], less["decisions_left_out"]) == ([], 1)
+
+
+def test_only_what_lies_between_counts(run: Run) -> None:
+    assert json_of(run("diff", "--from", "20", "--to", "20", "-o", "json"))["deployments"] == []
+    assert "Nothing changed." in run("diff", "--from", "20", "--to", "20").stdout
+    (chat,) = json_of(run("diff", "--from", "20", "--to", "21", "-o", "json"))["deployments"]
+    assert chat["events"] == 1
+    assert set(changed(chat)) == {"desired replicas"}
+
+
+def test_only_so_many_deployments_are_told(run: Run) -> None:
+    limited = run("diff", "--from", "13", "--limit", "1", "-o", "json")
+
+    assert len(json_of(limited)["deployments"]) == 1
+    assert "2 more deployments changed" in limited.stderr
+
+
+def test_people_get_a_table(run: Run) -> None:
+    shown = run("diff", "--from", "13", "-d", "chat").stdout
+
+    assert "desired replicas  1" in shown
+    assert "Routes come  3: " in shown
+
+
+def test_the_end_does_not_lie_before_the_beginning(run: Run) -> None:
+    refused = run("diff", "--from", "20", "--to", "10")
+
+    assert refused.exit_code == 2
+    assert "--to is position 10, before --from at position 20" in refused.stderr
