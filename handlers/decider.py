@@ -95,6 +95,7 @@ class Decider:
         self._in_hand: list[Submission] = []
         self._stopped: DeciderStopped | None = None
         self._listeners: list[CommitListener] = []
+        self._last_report_at: datetime | None = None
         self.unavailable_since: datetime | None = None
 
     def listen(self, listener: CommitListener) -> None:
@@ -263,6 +264,7 @@ class Decider:
             states=await self._states(items),
             stream_versions=await self._versions(rejection_streams(items)),
             duplicates=progress.duplicates,
+            last_report_at=self._last_report_at,
         )
         decided = [draft.add(submission) for submission in batch]
         for refused in draft.refused.values():
@@ -271,7 +273,7 @@ class Decider:
         positions: Sequence[int] = ()
         if not log_batch.is_empty:
             positions = await self._log.append(log_batch)
-        self.unavailable_since = None
+        self.unavailable_since, self._last_report_at = None, draft.last_report_at
         known = [state for state in draft.states.values() if state is not None]
         self._memory.remember(known, draft.stream_versions, generation=generation)
         for submission, answers in zip(batch, decided, strict=True):

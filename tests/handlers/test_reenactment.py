@@ -1,0 +1,129 @@
+"""The log explains itself: what was recorded, gone through again, comes to the same decisions."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain import commands as c
+from domain.autoscaling.behavior import Behavior, ScalingRules
+from domain.autoscaling.metric import Comparator, MetricSource
+from domain.autoscaling.request_driven import RequestDrivenRule
+from domain.autoscaling.rules import Pause, ScalingPolicy, ScalingRule
+from domain.autoscaling.scale_to_zero import ScaleToZeroRule
+from domain.autoscaling.schedule import ScheduleRule
+from domain.autoscaling.step import StepRule
+from domain.autoscaling.target_tracking import TargetTrackingRule, TargetType
+from domain.autoscaling.window_with_panic import WindowWithPanicRule
+from domain.events import DesiredReplicasCalculated
+from domain.routes import RouteStatus
+from domain.simulation.reenactment import Reenactment
+from handlers.recorded_past import read_past
+from tests.executor_world import World, is_ready, world_of
+
+QUEUE = {"source": MetricSource.INFERENCE_FRAMEWORK, "metric": "queue"}
+UTIL = {"source": MetricSource.KERNEL, "metric": "util"}
+RULES: dict[str, tuple[ScalingRule, ...]] = {
+    "tracking": (TargetTrackingRule(name="t", **QUEUE, target=10, target_type=TargetType.TOTAL_AVERAGE),),
+    "per replica": (TargetTrackingRule(name="u", **UTIL, target=50, max_sample_age_seconds=60),),
+    "step": (
+        StepRule(name="more", **UTIL, comparator=Comparator.GREATER_THAN, threshold=70, step=2, cooldown_seconds=60),
+        StepRule(name="less", **UTIL, comparator=Comparator.LESS_THAN, threshold=20, step=-1, cooldown_seconds=90),
+    ),
+    "panic": (WindowWithPanicRule(name="w", **QUEUE, target=8),),
+    "request-driven": (RequestDrivenRule(name="r", **QUEUE, target=6),),
+    "to zero": (
+        ScaleToZeroRule(name="z", **QUEUE, cooldown_seconds=60, cold_start_replicas=2),
+        TargetTrackingRule(name="t", **QUEUE, target=10, target_type=TargetType.TOTAL_AVERAGE),
+    ),
+    "schedule": (
+        ScheduleRule(name="lunch", time_zone="UTC", start="10 12 * * *", end="40 12 * * *", floor=3),
+        TargetTrackingRule(name="t", **QUEUE, target=10, target_type=TargetType.TOTAL_AVERAGE),
+    ),
+}
+
+
+async def act(world: World, d1: UUID, chance: Random) -> None:
+    """Let something happen."""
+    state = await world.state(d1)
+    match chance.choices(
+        ["queue", "util", "routes", "policy", "count", "override", "pause", "restart"], [40, 25, 15, 3, 2, 2, 3, 3]
+    )[0]:
+        case "queue":
+            await world.sample(d1, chance.choice([0, 0, 3, 10, 25, 80, 200]))
+        case "util":
+            active = sorted(route.id for route in state.active_routes)
+            some = [key for key in active if chance.random() < 0.8]
+            if some:
+                await world.sample_routes(d1, "util", {key: chance.uniform(0, 120) for key in some})
+        case "routes":
+            for route in state.active_routes:
+                if chance.random() < 0.6:
+                    statuses = [RouteStatus.HEALTHY] * 4 + [RouteStatus.UNHEALTHY, RouteStatus.DEGRADED]
+                    await world.report(d1, chance.choice(statuses), route.id)
+            await world.end_terminating(d1)
+        case "policy":
+            await world.when(c.SetScalingPolicy(deployment_id=d1, policy=a_policy(chance.choice(list(RULES)), chance)))
+        case "count":
+            await world.when(c.SetReplicaCount(deployment_id=d1, replica_count=chance.choice([0, 1, 4, 30])))
+        case "override":
+            until = world.clock.now + timedelta(seconds=chance.randint(1, 200))
+            await world.when(c.OverrideReplicas(deployment_id=d1, replica_count=chance.randint(0, 9), until=until))
+        case "pause":
+            await world.when(c.PauseScaling(deployment_id=d1, pause=chance.choice(list(Pause))))
+        case "restart":
+            await world.advance(0.001)
+            await world.restart()
+
+
+def a_policy(kind: str, chance: Random) -> ScalingPolicy:
+    """Rules of a kind, with bounds and a pace."""
+    down = ScalingRules(stabilization_window_seconds=chance.choice([0, 60, 300]))
+    behavior = chance.choice([None, Behavior(scale_down=down)])
+    least = 0 if kind == "to zero" else chance.choice([0, 1])
+    return ScalingPolicy(rules=RULES[kind], min_replicas=least, max_replicas=chance.choice([5, 20]), behavior=behavior)
+
+
+async def lived_through(world: World, kind: str, seed: int, seconds: float) -> tuple[UUID, datetime]:
+    """An hour or so in which anything may happen."""
+    chance = Random(seed)
+    begun = world.clock.now
+    d1 = await world.create(replica_count=2, scaling_policy=a_policy(kind, chance))
+    await world.until(d1, is_ready)
+    while (world.clock.now - begun).total_seconds() < seconds:
+        await act(world, d1, chance)
+        await world.live(chance.choice([0, 0.5, 5, 15, 40]))
+    return d1, begun
+
+
+@pytest.mark.parametrize("kind", RULES)
+@settings(max_examples=2, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_the_recorded_rules_come_to_the_recorded_decisions_again(kind: str, seed: int) -> None:
+    """Each decision with its time, counts, reason and whole reasoning."""
+    import asyncio
+
+    with TemporaryDirectory() as folder:
+        asyncio.run(reproduce(Path(folder), kind, seed))
+
+
+async def reproduce(folder: Path, kind: str, seed: int) -> None:
+    async with world_of(folder, reconciler=True) as world:
+        d1, begun = await lived_through(world, kind, seed, 3600)
+        until = world.clock.now + timedelta(seconds=1)
+
+        past = await read_past(world.log, d1, begun, until)
+        again = Reenactment(past, begun, limits=world.settings.decisions, window_samples=128)
+        again.run(until)
+
+        recorded = [event for event in await world.events(d1) if isinstance(event, DesiredReplicasCalculated)]
+        assert again.differences == []
+        assert [(taken.at, taken.decision) for taken in again.course.decisions] == [
+            (event.at, event.decision) for event in recorded
+        ]
+        assert again.course.evaluations > 0
