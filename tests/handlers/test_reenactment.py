@@ -1,5 +1,6 @@
 """The log explains itself: what was recorded, gone through again, comes to the same decisions."""
 
+import asyncio
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -7,11 +8,11 @@ from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from domain import commands as c
-from domain.autoscaling.behavior import Behavior, ScalingRules
+from domain.autoscaling.behavior import Behavior, RatePolicy, RateUnit, ScalingRules
 from domain.autoscaling.metric import Comparator, MetricSource
 from domain.autoscaling.request_driven import RequestDrivenRule
 from domain.autoscaling.rules import Pause, ScalingPolicy, ScalingRule
@@ -36,7 +37,7 @@ RULES: dict[str, tuple[ScalingRule, ...]] = {
         StepRule(name="less", **UTIL, comparator=Comparator.LESS_THAN, threshold=20, step=-1, cooldown_seconds=90),
     ),
     "panic": (WindowWithPanicRule(name="w", **QUEUE, target=8),),
-    "request-driven": (RequestDrivenRule(name="r", **QUEUE, target=6),),
+    "request-driven": (RequestDrivenRule(name="r", **QUEUE, target_ongoing_requests=6),),
     "to zero": (
         ScaleToZeroRule(name="z", **QUEUE, cooldown_seconds=60, cold_start_replicas=2),
         TargetTrackingRule(name="t", **QUEUE, target=10, target_type=TargetType.TOTAL_AVERAGE),
@@ -83,7 +84,8 @@ async def act(world: World, d1: UUID, chance: Random) -> None:
 
 def a_policy(kind: str, chance: Random) -> ScalingPolicy:
     """Rules of a kind, with bounds and a pace."""
-    down = ScalingRules(stabilization_window_seconds=chance.choice([0, 60, 300]))
+    quick = RatePolicy(unit=RateUnit.REPLICAS, value=chance.choice([1, 3]), period_seconds=chance.choice([15, 60]))
+    down = ScalingRules(stabilization_window_seconds=chance.choice([0, 60, 300]), policies=(quick,))
     behavior = chance.choice([None, Behavior(scale_down=down)])
     least = 0 if kind == "to zero" else chance.choice([0, 1])
     return ScalingPolicy(rules=RULES[kind], min_replicas=least, max_replicas=chance.choice([5, 20]), behavior=behavior)
@@ -102,12 +104,10 @@ async def lived_through(world: World, kind: str, seed: int, seconds: float) -> t
 
 
 @pytest.mark.parametrize("kind", RULES)
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2, deadline=None, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32))
 def test_the_recorded_rules_come_to_the_recorded_decisions_again(kind: str, seed: int) -> None:
     """Each decision with its time, counts, reason and whole reasoning."""
-    import asyncio
-
     with TemporaryDirectory() as folder:
         asyncio.run(reproduce(Path(folder), kind, seed))
 
