@@ -44,13 +44,14 @@ class Reenactment:
     Attributes:
         course: What comes of it.
         differences: Where it differs from what is recorded.
+        since: Up to which moment it has come.
         state: The deployment as it is by then; ``None`` before it was created.
         history: What the rules remember by then.
     """
 
     def __init__(self, past: RecordedPast, since: datetime, *, limits: DecisionLimits, window_samples: int) -> None:
         self._past = past
-        self._since = since
+        self.since = since
         self._limits = limits
         self._feed = SampleFeed(past.arrivals, window_samples=window_samples)
         self._records = [record for record in past.evaluations if record.at < since]
@@ -71,7 +72,7 @@ class Reenactment:
     def run(self, until: datetime) -> None:
         """Go on to a moment, without what happened at it."""
         for record in self._past.evaluations:
-            if self._since <= record.at < until:
+            if self.since <= record.at < until:
                 while self.state is None or self.state.version < record.version:
                     if not self._go_on():
                         self._differ(record.at, f"an evaluation of version {record.version}", "no such version")
@@ -79,7 +80,7 @@ class Reenactment:
                 self._evaluate(record)
         while self._next < len(self._past.events) and self._past.events[self._next].event.at < until:
             self._go_on()
-        self._since = until
+        self.since = until
 
     def remember(self, policy: ScalingPolicy, now: datetime) -> ScalingHistory:
         """What rules remember that take over at a moment."""
