@@ -17,6 +17,7 @@ from service.cli.output import note
 from service.cli.rejected import rejected
 from service.cli.replay import replay
 from service.cli.run import demo, worker
+from service.cli.simulate import simulate
 
 _ORDER: Final = (
     "demo",
@@ -26,6 +27,7 @@ _ORDER: Final = (
     "describe",
     "history",
     "explain",
+    "simulate",
     "replay",
     "rejected",
     "init",
@@ -96,6 +98,13 @@ app.command(
         "routekeeper explain llama --at 4711 -o json",
     )
 )(explain)
+app.command(
+    epilog=examples(
+        "routekeeper simulate -d llama --rules other.yaml --from 12h --plot",
+        "routekeeper simulate -d llama --rules a.yaml --rules b.yaml --from 2026-03-01 --to 2026-03-02 --html plot.html",
+        "routekeeper simulate --samples load.csv --rules first.yaml --replicas 2 --json",
+    )
+)(simulate)
 app.command(
     epilog=examples(
         "routekeeper replay --until 2026-03-01T03:12:00Z",

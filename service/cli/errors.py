@@ -10,6 +10,10 @@
      ├── CommandRefused        a command was taken and then refused
      ├── NoEffectSeen          a command was taken, and nothing was seen to come of it in time
      ├── NotYet                there was no such deployment at the time that was asked about
+     ├── NoSamples             there is nothing to simulate on
+     ├── RulesRefused          rules to simulate could not have been set
+     ├── PlotsMissing          what draws plots is not installed
+     ├── PlotNotWritten        a file with a plot cannot be written
      └── NotAScratchDatabase   a file holds something else and must not be written to
 """
 
@@ -46,6 +50,22 @@ class NoEffectSeen(CommandLineError):
 
 class NotYet(CommandLineError):
     """There was no such deployment at the time that was asked about."""
+
+
+class NoSamples(CommandLineError):
+    """There is nothing to simulate on."""
+
+
+class RulesRefused(CommandLineError):
+    """Rules to simulate could not have been set."""
+
+
+class PlotsMissing(CommandLineError):
+    """What draws plots is not installed."""
+
+
+class PlotNotWritten(CommandLineError):
+    """A file with a plot cannot be written."""
 
 
 class NotAScratchDatabase(CommandLineError):
