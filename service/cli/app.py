@@ -101,7 +101,7 @@ app.command(
 app.command(
     epilog=examples(
         "routekeeper simulate -d llama --rules other.yaml --from 12h --plot",
-        "routekeeper simulate -d llama --rules a.yaml --rules b.yaml --from 2026-03-01 --to 2026-03-02 --html plot.html",
+        "routekeeper simulate -d llama --rules a.yaml --rules b.yaml --from 2d --to 1d --html plot.html",
         "routekeeper simulate --samples load.csv --rules first.yaml --replicas 2 --json",
     )
 )(simulate)

@@ -84,7 +84,8 @@ def as_image(figure: Figure, kind: str) -> bytes:
                 times, values = [at for at, _ in line.points], [value for _, value in line.points]
                 axis.plot(times, values, label=line.name, drawstyle="steps-post" if line.steps else "default")
             axis.set_ylabel(panel.unit)
-            axis.set_ylim(bottom=0)
+            if all(value >= 0 for line in panel.lines for _, value in line.points):
+                axis.set_ylim(bottom=0)
             axis.grid(visible=True, alpha=0.3)
             if panel.lines:
                 axis.legend(loc="upper left", fontsize="small")

@@ -59,7 +59,9 @@ def simulate(  # noqa: PLR0913 - each is an option, given by its name
 
     Where the rules are others than the recorded ones, replicas follow a model, which the answer states.
     """
-    settings = load_settings()
+    settings, output = load_settings(), OutputFormat.JSON if as_json else output
+    if plot and output is not OutputFormat.TABLE:
+        raise typer.BadParameter("--plot would stand in the middle of what is for programs: give --html or --png")
     plotter = open_plotter(html=html, png=png, terminal=plot)
     policies = {str(path): read_model(path, ScalingPolicy, what="rules") for path in rules or []}
     model = SimulationModel(start_up_seconds=start_up, capacity_per_replica=capacity)
@@ -75,7 +77,7 @@ def simulate(  # noqa: PLR0913 - each is an option, given by its name
         found = simulator.before_deploying(source, since, until, 1 if replicas is None else replicas)
     found = replace(found, flap_seconds=flap_window)
     data = found.told()
-    give(Answer(data, partial(drawn, data)), OutputFormat.JSON if as_json else output)
+    give(Answer(data, partial(drawn, data)), output)
     plotter.draw(figure_of(found))
     if any(course.differences for course in data.courses):
         note("error: the recorded rules do not come to what is recorded: see the differences in the answer")
