@@ -11,7 +11,7 @@ from uuid import UUID
 
 from domain import commands as c
 from domain import events as e
-from domain.autoscaling.decision import ScalingDecision
+from domain.autoscaling.decision import DecisionReason, ScalingDecision
 from domain.autoscaling.history import MAX_WINDOW, ScalingHistory
 from domain.autoscaling.record import EvaluationRecord, record_of, restored
 from domain.autoscaling.rules import ScalingPolicy
@@ -130,9 +130,7 @@ class Reenactment:
             return
         calculated = isinstance(past.cause, OperationCause) and past.cause.operation == Operation.CALCULATE
         if calculated:
-            decision = self._pending or self._unrecorded(self.state, event.at)
-            command = c.RecordDesiredReplicas(deployment_id=self.state.id, decision=decision)
-            anew, self._pending = self._decide(command, event.at), None
+            anew, self._pending = self._calculated(self.state, event), None
         else:
             anew, self._following = self._following, []
         if list(anew) != [event]:
@@ -141,9 +139,17 @@ class Reenactment:
             if isinstance(each, e.DesiredReplicasCalculated):
                 self.course.decisions.append(TakenDecision(each.at, each.decision))
 
-    def _unrecorded(self, state: Deployment, now: datetime) -> ScalingDecision:
-        """Where no rule is asked, there is no record of the evaluation: the rules of what somebody put to sleep."""
-        return evaluate_rules(state, SampleWindows(), self.history, now).decision()
+    def _calculated(self, state: Deployment, event: e.DesiredReplicasCalculated) -> Sequence[e.DeploymentEvent]:
+        decision = self._pending
+        if decision is None and self.course.evaluations == 0:
+            # Evaluated before the beginning, and recorded after it.
+            return [event]
+        if decision is None:
+            # Of rules that are not asked, because somebody put the deployment to sleep, there is no other record.
+            decision = evaluate_rules(state, SampleWindows(), self.history, event.at).decision()
+            if decision.reason is not DecisionReason.DISABLED:
+                return []
+        return self._decide(c.RecordDesiredReplicas(deployment_id=state.id, decision=decision), event.at)
 
     def _decide(self, command: c.AnyCommand, now: datetime) -> Sequence[e.DeploymentEvent]:
         try:

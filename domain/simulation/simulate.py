@@ -60,7 +60,7 @@ def tried(
     ``CommandRejected`` where nobody could have set these rules.
     """
     again = _reenactment(past, since, until, limits)
-    parts = _parting(again, past, policy, until) if model.capacity_per_replica is None else again.since
+    parts = _parting(past, policy, since, until, in_step=model.capacity_per_replica is None)
     again.run(parts)
     if parts >= until or again.state is None:
         return Simulated(again.course, until, again.differences)
@@ -93,15 +93,14 @@ def tried_before_deploying(
 def _reenactment(past: RecordedPast, since: datetime, until: datetime, limits: TrialLimits) -> Reenactment:
     if not past.events or past.events[0].event.at >= until:
         raise NothingToSimulate("the deployment did not exist in this time")
+    return Reenactment(past, since, limits=limits.decisions, window_samples=limits.window_samples)
+
+
+def _parting(past: RecordedPast, policy: ScalingPolicy, since: datetime, until: datetime, *, in_step: bool) -> datetime:
+    """The first moment at which the recorded rules are others; not before the deployment was made."""
     begin = max(since, past.events[0].event.at + datetime.resolution)
-    return Reenactment(past, begin, limits=limits.decisions, window_samples=limits.window_samples)
-
-
-def _parting(again: Reenactment, past: RecordedPast, policy: ScalingPolicy, until: datetime) -> datetime:
-    """The first moment at which the recorded rules are others."""
-    if again.state is None or again.state.scaling_policy != policy:
-        return again.since
-    for event, _ in past.events:
-        if isinstance(event, ScalingPolicySet) and again.since <= event.at < until and event.policy != policy:
-            return event.at
-    return until
+    set_ = [event for event, _ in past.events if isinstance(event, ScalingPolicySet)]
+    recorded = next((event.policy for event in reversed(set_) if event.at < begin), ScalingPolicy())
+    if recorded != policy or not in_step:
+        return begin
+    return next((event.at for event in set_ if begin <= event.at < until and event.policy != policy), until)

@@ -36,7 +36,7 @@ def imagined(name: str, replicas: int, at: datetime) -> Deployment:
     state = replay(made)
     if state is None:
         raise AssertionError("something was made")
-    ids = [new_route(key, number) for number in range(replicas)]
+    ids = [uuid5(key, f"first route {number}") for number in range(replicas)]
     return with_status(with_routes(state, ids, at), ids, RouteStatus.HEALTHY, at)
 
 

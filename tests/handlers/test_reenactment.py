@@ -1,6 +1,7 @@
 """The log explains itself: what was recorded, gone through again, comes to the same decisions."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -23,12 +24,16 @@ from domain.autoscaling.target_tracking import TargetTrackingRule, TargetType
 from domain.autoscaling.window_with_panic import WindowWithPanicRule
 from domain.events import DesiredReplicasCalculated
 from domain.routes import RouteStatus
-from domain.simulation.reenactment import Reenactment
-from handlers.recorded_past import read_past
+from domain.simulation.simulate import reenacted, tried
+from domain.simulation.trial import TrialLimits
+from handlers.ports import Retained
+from handlers.recorded_past import PastLimits, PastUnknown, read_past
 from tests.executor_world import World, is_ready, world_of
 
 QUEUE = {"source": MetricSource.INFERENCE_FRAMEWORK, "metric": "queue"}
 UTIL = {"source": MetricSource.KERNEL, "metric": "util"}
+LIMITS = TrialLimits(debounce_seconds=0)
+MINUTE = timedelta(minutes=1)
 RULES: dict[str, tuple[ScalingRule, ...]] = {
     "tracking": (TargetTrackingRule(name="t", **QUEUE, target=10, target_type=TargetType.TOTAL_AVERAGE),),
     "per replica": (TargetTrackingRule(name="u", **UTIL, target=50, max_sample_age_seconds=60),),
@@ -118,8 +123,7 @@ async def reproduce(folder: Path, kind: str, seed: int) -> None:
         until = world.clock.now + timedelta(seconds=1)
 
         past = await read_past(world.log, d1, begun, until)
-        again = Reenactment(past, begun, limits=world.settings.decisions, window_samples=128)
-        again.run(until)
+        again = reenacted(past, begun, until, TrialLimits(decisions=world.settings.decisions))
 
         recorded = [event for event in await world.events(d1) if isinstance(event, DesiredReplicasCalculated)]
         assert again.differences == []
@@ -127,3 +131,89 @@ async def reproduce(folder: Path, kind: str, seed: int) -> None:
             (event.at, event.decision) for event in recorded
         ]
         assert again.course.evaluations > 0
+
+
+async def test_the_recorded_rules_from_a_file_come_to_what_happened_too(tmp_path: Path) -> None:
+    """Until somebody set other rules, and from then on it is a trial."""
+    async with world_of(tmp_path, reconciler=True) as world:
+        begun, first = world.clock.now, ScalingPolicy(rules=RULES["tracking"])
+        d1 = await world.create(replica_count=2, scaling_policy=first)
+        await world.until(d1, is_ready)
+        for value in (10, 40, 80, 20):
+            await world.sample(d1, value)
+            await world.live(20)
+        changed = world.clock.now
+        await world.when(c.SetScalingPolicy(deployment_id=d1, policy=ScalingPolicy(rules=RULES["panic"])))
+        await world.live(60)
+        until = world.clock.now
+        past = await read_past(world.log, d1, begun, until, policies=[first])
+
+        happened = reenacted(past, begun, until, LIMITS)
+        same = tried(past, first, begun, until, limits=LIMITS)
+        other = tried(past, ScalingPolicy(rules=RULES["step"]), begun, until, limits=LIMITS)
+
+        assert happened.differences == []
+        assert (same.as_recorded_until, other.as_recorded_until) == (changed, begun + datetime.resolution)
+        before = [taken for taken in happened.course.decisions if taken.at < changed]
+        assert same.course.decisions[: len(before)] == before
+        assert len(before) > 3
+
+
+async def test_a_trial_of_other_rules_goes_by_what_people_asked_for(tmp_path: Path) -> None:
+    async with world_of(tmp_path, reconciler=True) as world:
+        begun = world.clock.now
+        d1 = await world.create(replica_count=2, scaling_policy=ScalingPolicy(rules=RULES["tracking"], min_replicas=1))
+        await world.until(d1, is_ready)
+        await world.live(10)
+        await world.when(c.OverrideReplicas(deployment_id=d1, replica_count=7, until=world.clock.now + MINUTE))
+        await world.live(100)
+        await world.when(c.DestroyDeployment(deployment_id=d1))
+        await world.live(10)
+        past = await read_past(world.log, d1, begun, world.clock.now)
+
+        found = tried(past, ScalingPolicy(rules=RULES["step"], min_replicas=1), begun, world.clock.now, limits=LIMITS)
+
+        wanted = [entry.desired for entry in found.course.counts]
+        assert (wanted[0], max(wanted), found.course.counts[-1].active) == (2, 7, 0)
+
+
+async def test_a_record_that_was_altered_is_found_out(tmp_path: Path) -> None:
+    """A sample that is another one, a decision that is another one, and an evaluation that is gone."""
+    async with world_of(tmp_path, reconciler=True) as world:
+        d1 = await world.create(replica_count=1, scaling_policy=ScalingPolicy(rules=RULES["tracking"]))
+        await world.until(d1, is_ready)
+        begun = world.clock.now
+        await world.live(1)
+        await world.sample(d1, 40)
+        await world.live(30)
+        until = world.clock.now
+        past = await read_past(world.log, d1, begun, until)
+
+    (arrival,) = past.arrivals
+    decided = [past_event for past_event in past.events if isinstance(past_event.event, DesiredReplicasCalculated)]
+    changed = next(each for each in decided if each.event.decision.desired == 4)
+    other_sample = arrival._replace(samples=[arrival.samples[0].model_copy(update={"value": 30.0})])
+    decision = changed.event.decision.model_copy(update={"desired": 9})
+    other_event = changed._replace(event=changed.event.model_copy(update={"decision": decision}))
+    other_events = [other_event if each is changed else each for each in past.events]
+
+    assert reenacted(past, begun, until, LIMITS).differences == []
+    assert reenacted(replace(past, arrivals=[other_sample]), begun, until, LIMITS).differences
+    assert reenacted(replace(past, events=other_events), begun, until, LIMITS).differences
+    assert reenacted(replace(past, evaluations=past.evaluations[:1]), begun, until, LIMITS).differences
+
+
+async def test_what_is_too_much_or_was_deleted_is_an_error(tmp_path: Path) -> None:
+    async with world_of(tmp_path, reconciler=True) as world:
+        d1 = await world.create(replica_count=1, scaling_policy=ScalingPolicy(rules=RULES["tracking"]))
+        await world.until(d1, is_ready)
+        begun = world.clock.now
+        for value in (10, 20, 30):
+            await world.sample(d1, value)
+            await world.live(10)
+
+        with pytest.raises(PastUnknown, match="more than 2 reports"):
+            await read_past(world.log, d1, begun, world.clock.now, limits=PastLimits(reports=2))
+        await world.log.prune(Retained.SAMPLES, before=begun + timedelta(seconds=15), limit=100)
+        with pytest.raises(PastUnknown, match=r"metric_samples from before .* were deleted by retention"):
+            await read_past(world.log, d1, begun, world.clock.now)
