@@ -73,11 +73,16 @@ async def read_past(
         for logged in await source.stream(deployment_id)
         if not isinstance(logged.recorded.event, RecordsRejected)
     ]
-    for what, before in sorted((await source.horizons()).items()):
-        if what is not Retained.OUTCOMES and since < before:
-            raise PastUnknown(f"{what.value} from before {before.isoformat()} were deleted by retention: begin later")
     recorded = [past.event.policy for past in events if isinstance(past.event, ScalingPolicySet)]
     back = max([looks_back(policy) for policy in [*recorded, *policies]], default=0.0) + MAX_CLOCK_SKEW
+    born = min([past.event.at for past in events], default=since)
+    needed = {Retained.SAMPLES: timedelta(seconds=back), Retained.EVALUATIONS: timedelta(seconds=MAX_WINDOW)}
+    for what, before in sorted((await source.horizons()).items()):
+        if what in needed and max(born, since - needed[what]) < before:
+            earliest = (before + needed[what]).isoformat()
+            raise PastUnknown(
+                f"{what.value} from before {before.isoformat()} were deleted: begin at {earliest} or later"
+            )
     reports = await source.sample_reports_between(
         deployment_id, since=since - timedelta(seconds=back), until=until, limit=limits.reports + 1
     )

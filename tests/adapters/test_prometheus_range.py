@@ -1,5 +1,6 @@
 """Queries over a range, asked of a server on a socket."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,10 +12,11 @@ from handlers.metric_queries import Measurement, MetricQueryFailed
 from tests.adapters.prometheus_server import failure, prometheus_server, scalar, success
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+Series = tuple[Mapping[str, str], Sequence[tuple[float, str]]]
 ROUTE = UUID("00000001-aaaa-4000-8000-000000000000")
 
 
-def matrix(*series: tuple[dict[str, str], list[tuple[float, str]]]) -> dict[str, Any]:
+def matrix(*series: Series) -> dict[str, Any]:
     """The data of series, each with labels and with its values at seconds after noon."""
     noon = NOON.timestamp()
     found = [{"metric": m, "values": [[noon + at, value] for at, value in values]} for m, values in series]
@@ -34,7 +36,7 @@ async def asked(answer: bytes) -> list[Measurement]:
 
 
 async def test_every_step_is_a_measurement_and_what_is_no_number_is_none() -> None:
-    series = ({}, [(0, "1.5"), (30, "NaN"), (60, "3")])
+    series: Series = ({}, [(0, "1.5"), (30, "NaN"), (60, "3")])
 
     assert await asked(success(matrix(series))) == [
         Measurement(1.5, NOON),
