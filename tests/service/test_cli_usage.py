@@ -65,8 +65,8 @@ def test_the_commands_are_listed_in_the_order_of_their_use(run: Run) -> None:
     listed = [line.split()[1] for line in run("--help").stdout.splitlines() if line.startswith("│ ") and line[2] != "-"]
     names = [name for name in listed if name.replace("-", "").isalpha()]
 
-    assert names[-11:] == [
-        *("demo", "worker", "send", "get", "describe", "history", "explain", "replay", "rejected"),
+    assert names[-12:] == [
+        *("demo", "worker", "send", "get", "describe", "history", "explain", "simulate", "replay", "rejected"),
         *("init", "copy-log"),
     ]
 

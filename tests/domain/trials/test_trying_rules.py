@@ -172,7 +172,7 @@ def test_too_many_evaluations_are_an_error_and_no_shorter_answer() -> None:
         tried(queue(*[10, 90] * 20), tracking(), limits=TrialLimits(evaluations=5))
 
 
-def test_decisions_say_why() -> None:
+def test_every_decision_says_why_it_was_made() -> None:
     found = tried(queue(40), tracking(max_replicas=3))
 
     first = found.course.decisions[0].decision
