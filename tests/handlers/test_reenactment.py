@@ -113,7 +113,7 @@ async def lived_through(world: World, kind: str, seed: int, seconds: float) -> t
 @settings(max_examples=2, deadline=None, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32))
 def test_the_recorded_rules_come_to_the_recorded_decisions_again(kind: str, seed: int) -> None:
-    """Each decision with its time, counts, reason and whole reasoning."""
+    """Each decision with its time, counts, reason and whole reasoning; also when the past is entered in the middle."""
     with TemporaryDirectory() as folder:
         asyncio.run(reproduce(Path(folder), kind, seed))
 
@@ -132,6 +132,12 @@ async def reproduce(folder: Path, kind: str, seed: int) -> None:
             (event.at, event.decision) for event in recorded
         ]
         assert again.course.evaluations > 0
+
+        middle = begun + timedelta(minutes=30)
+        late_past = await read_past(world.log, d1, middle, until)
+        late = reenacted(late_past, middle, until, TrialLimits(decisions=world.settings.decisions))
+        assert late.differences == []
+        assert late.course.decisions == [taken for taken in again.course.decisions if taken.at >= middle]
 
 
 async def test_the_recorded_rules_from_a_file_come_to_what_happened_too(tmp_path: Path) -> None:
