@@ -1,8 +1,9 @@
-"""Answers of Prometheus, or of anything that speaks its HTTP API, to instant queries."""
+"""Answers of Prometheus, or of anything that speaks its HTTP API, to instant queries and to queries over a range."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -13,9 +14,11 @@ import httpx
 from adapters.http_client import beginning_of, new_client
 from adapters.http_errors import words_of
 from adapters.prometheus_answers import read_answer, reason_in
-from handlers.metric_queries import MetricQueryFailed, QueryAnswer
+from adapters.prometheus_ranges import read_range
+from handlers.metric_queries import Measurement, MetricQueryFailed, QueryAnswer
 
-_PATH: Final = "/api/v1/query"
+_INSTANT: Final = "/api/v1/query"
+_RANGE: Final = "/api/v1/query_range"
 #: What says that a server, or a proxy before it, takes queries by GET only.
 _NOT_BY_POST: Final = frozenset({HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 #: How much longer than the server the client waits, so that a server's own words on a slow query arrive (ratio).
@@ -65,7 +68,7 @@ class PrometheusQueries:
         ca_file: Path | None = None,
         limits: PrometheusLimits = PrometheusLimits(),
     ) -> None:
-        self._address = _usable(url) + _PATH
+        self._address = _usable(url)
         self._token = token
         self._limits = limits
         self._by_get = False
@@ -78,9 +81,22 @@ class PrometheusQueries:
 
         Raises :class:`~handlers.metric_queries.MetricQueryFailed`.
         """
+        return read_answer(await self._ask(_INSTANT, {"query": query}))
+
+    async def ask_range(
+        self, query: str, since: datetime, until: datetime, step_seconds: float
+    ) -> Sequence[Measurement]:
+        """Give what ``query`` came to at every step between two moments, oldest first, as :meth:`ask` gives it.
+
+        Raises :class:`~handlers.metric_queries.MetricQueryFailed`.
+        """
+        span = {"start": f"{since.timestamp():.3f}", "end": f"{until.timestamp():.3f}", "step": f"{step_seconds:g}"}
+        return read_range(await self._ask(_RANGE, {"query": query, **span}))
+
+    async def _ask(self, path: str, form: Mapping[str, str]) -> bytes:
         try:
             async with asyncio.timeout(self._limits.timeout_seconds):
-                status, body = await self._send(query)
+                status, body = await self._send(path, form)
         except TimeoutError:
             raise MetricQueryFailed(f"no answer within {self._limits.timeout_seconds:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -88,27 +104,27 @@ class PrometheusQueries:
             raise MetricQueryFailed(words_of(error)) from None
         if status != HTTPStatus.OK:
             raise MetricQueryFailed(f"answered {status}{reason_in(body)}")
-        return read_answer(body)
+        return body
 
     async def close(self) -> None:
         """Close all connections; queries under way fail. Closing again does nothing."""
         await self._client.aclose()
 
-    async def _send(self, query: str) -> tuple[int, bytes]:
-        form = {"query": query, "timeout": f"{self._limits.timeout_seconds * _SERVER_SHARE:.3g}"}
+    async def _send(self, path: str, asked: Mapping[str, str]) -> tuple[int, bytes]:
+        form = {**asked, "timeout": f"{self._limits.timeout_seconds * _SERVER_SHARE:.3g}"}
         if not self._by_get:
             # By POST first: a long query may not fit into an address.
-            status, body = await self._receive("POST", form)
+            status, body = await self._receive("POST", path, form)
             if status not in _NOT_BY_POST:
                 return status, body
             self._by_get = True
-        return await self._receive("GET", form)
+        return await self._receive("GET", path, form)
 
-    async def _receive(self, method: str, form: Mapping[str, str]) -> tuple[int, bytes]:
+    async def _receive(self, method: str, path: str, form: Mapping[str, str]) -> tuple[int, bytes]:
         by_post = method == "POST"
         request = self._client.stream(
             method,
-            self._address,
+            self._address + path,
             data=form if by_post else None,
             params=None if by_post else form,
             headers=self._credentials(),

@@ -1,6 +1,6 @@
 """What Prometheus answers to an instant query, read strictly: what is not clear is not a measurement."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Annotated, Any, Final, Literal, assert_never
@@ -47,14 +47,16 @@ class _Success(BaseModel):
     warnings: list[str] = []
 
 
-class _Failure(BaseModel):
+class Failure(BaseModel):
+    """What the API says where it cannot answer."""
+
     status: Literal["error"]
     errorType: str = ""  # noqa: N815 - the API's name
     error: str = ""
 
 
-_ANSWER: Final[TypeAdapter[_Success | _Failure]] = TypeAdapter(
-    Annotated[_Success | _Failure, Field(discriminator="status")]
+_ANSWER: Final[TypeAdapter[_Success | Failure]] = TypeAdapter(
+    Annotated[_Success | Failure, Field(discriminator="status")]
 )
 
 
@@ -65,8 +67,8 @@ def read_answer(body: bytes) -> QueryAnswer:
     warned of; where no other is left, the answer is refused.
     """
     answer = _parsed(body)
-    if isinstance(answer, _Failure):
-        raise MetricQueryFailed(_words(answer))
+    if isinstance(answer, Failure):
+        raise MetricQueryFailed(words_of(answer))
     match answer.data:
         case _Scalar(result=value):
             measurements, warnings = _finite([(value, None)])
@@ -87,10 +89,10 @@ def reason_in(body: bytes) -> str:
         answer = _parsed(body)
     except MetricQueryFailed:
         return ""
-    return f": {_words(answer)}" if isinstance(answer, _Failure) else ""
+    return f": {words_of(answer)}" if isinstance(answer, Failure) else ""
 
 
-def _parsed(body: bytes) -> _Success | _Failure:
+def _parsed(body: bytes) -> _Success | Failure:
     try:
         return _ANSWER.validate_json(body)
     except ValidationError as error:
@@ -105,7 +107,7 @@ def _by_route(elements: Sequence[_Element]) -> list[tuple[_Value, UUID | None]]:
     for element in elements:
         if element.value is None:
             raise MetricQueryFailed("the query gives a histogram: take a quantile or a rate of it")
-        route_id = _route_id(element)
+        route_id = route_in(element.metric)
         if route_id is None and len(elements) > 1:
             raise MetricQueryFailed(
                 f"ambiguous: {len(elements)} series without a {ROUTE_LABEL} label each; aggregate to one, or by "
@@ -117,8 +119,9 @@ def _by_route(elements: Sequence[_Element]) -> list[tuple[_Value, UUID | None]]:
     return [(value, route_id) for route_id, value in found.items()]
 
 
-def _route_id(element: _Element) -> UUID | None:
-    label = element.metric.get(ROUTE_LABEL)
+def route_in(labels: Mapping[str, str]) -> UUID | None:
+    """The route that a series' labels name, if any. Raises :class:`MetricQueryFailed`."""
+    label = labels.get(ROUTE_LABEL)
     if label is None:
         return None
     try:
@@ -130,7 +133,7 @@ def _route_id(element: _Element) -> UUID | None:
 def _finite(values: Sequence[tuple[_Value, UUID | None]]) -> tuple[list[Measurement], list[str]]:
     measurements, odd = [], []
     for (seconds, text), route_id in values:
-        number = _number(text)
+        number = number_in(text)
         if isfinite(number):
             measurements.append(Measurement(number, datetime.fromtimestamp(seconds, UTC), route_id))
         else:
@@ -140,14 +143,16 @@ def _finite(values: Sequence[tuple[_Value, UUID | None]]) -> tuple[list[Measurem
     return measurements, odd[:_MAX_WARNINGS]
 
 
-def _number(text: str) -> float:
+def number_in(text: str) -> float:
+    """The number that a value's text stands for, perhaps not a finite one. Raises :class:`MetricQueryFailed`."""
     try:
         return float(text)
     except ValueError:
         raise MetricQueryFailed(f"the value is {_clean(text)!r}, which is no number") from None
 
 
-def _words(answer: _Failure) -> str:
+def words_of(answer: Failure) -> str:
+    """The server's own words on what went wrong."""
     return _clean(f"{answer.errorType or 'error'}: {answer.error or 'no reason given'}")
 
 

@@ -86,6 +86,7 @@ class Decider:
         self._stopped: DeciderStopped | None = None
         self._listeners: list[CommitListener] = []
         self.traces = LatestTraces()
+        self._last_report_at: datetime | None = None
         self.unavailable_since: datetime | None = None
         self.unavailable_reason = ""
 
@@ -264,6 +265,7 @@ class Decider:
             stream_versions=await self._known.stream_versions(rejection_streams(items)),
             duplicates=progress.duplicates,
             pauses=await pauses_for(items, self._log),
+            last_report_at=self._last_report_at,
         )
         decided = [draft.add(submission) for submission in batch]
         for refused in draft.refused.values():
@@ -272,7 +274,7 @@ class Decider:
         positions: Sequence[int] = ()
         if not log_batch.is_empty:
             positions = await self._log.append(log_batch)
-        self.unavailable_since = None
+        self.unavailable_since, self._last_report_at = None, draft.last_report_at
         known = [state for state in draft.states.values() if state is not None]
         self._memory.remember(known, draft.stream_versions, generation=generation)
         for submission, answers in zip(batch, decided, strict=True):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from domain.autoscaling.samples import MetricSample
 from domain.commands import AnyCommand, CreateDeployment, DoubtEndpoint, ReportRoutes
 from domain.decide import NewId, decide
 from domain.deciding.route_reports import unknown_routes
@@ -67,7 +68,9 @@ class Draft:
     """Holds the states and stream versions as they would be once the batch is committed.
 
     ``states``, ``stream_versions`` and ``pauses`` must hold what the items need, ``duplicates`` the commands that are
-    known to have an outcome already; ``touched`` comes to hold the deployments that change, as they were before.
+    known to have an outcome already; ``touched`` comes to hold the deployments that change, as they were before. No two
+    reports of samples are received at one moment: ``last_report_at`` is that of the one before, so that their order is
+    known.
     """
 
     context: DecisionContext
@@ -82,6 +85,7 @@ class Draft:
     refused: dict[PartitionId, list[tuple[ReceivedRecord, Refusal]]] = field(default_factory=dict)
     touched: dict[UUID, Deployment | None] = field(default_factory=dict)
     samples: list[SampleReport] = field(default_factory=list)
+    last_report_at: datetime | None = None
     evaluations: list[DeploymentEvaluation] = field(default_factory=list)
     restated: set[UUID] = field(default_factory=set)
 
@@ -149,9 +153,7 @@ class Draft:
         rejection = self._sample_problem(state, parsed)
         if rejection is None:
             report = parsed.report
-            self.samples.append(
-                SampleReport(deployment_id=report.deployment_id, received_at=record.received_at, samples=report.samples)
-            )
+            self._keep_samples(report.deployment_id, record.received_at, report.samples)
         else:
             self._refuse(record, refusal_of(rejection, parsed.sender))
         return Decided(state)
@@ -163,8 +165,14 @@ class Draft:
             latest = self.now + timedelta(seconds=self.context.limits.sample_skew)
             kept = [s for s in report.samples if s.at <= latest and (s.route_id is None or s.route_id in state.routes)]
             if kept:
-                self.samples.append(replace(report, samples=kept))
+                self._keep_samples(report.deployment_id, report.received_at, kept)
         return Decided(state)
+
+    def _keep_samples(self, deployment_id: UUID, received_at: datetime, samples: Sequence[MetricSample]) -> None:
+        if self.last_report_at is not None and received_at <= self.last_report_at:
+            received_at = self.last_report_at + datetime.resolution
+        self.last_report_at = received_at
+        self.samples.append(SampleReport(deployment_id=deployment_id, received_at=received_at, samples=samples))
 
     def _sample_problem(self, state: Deployment | None, parsed: SamplesRecord) -> CommandRejected | None:
         if state is None:

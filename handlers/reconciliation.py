@@ -126,8 +126,12 @@ class Reconciliation:
         """Record every evaluation, and as an event those whose reason is news."""
         news = [c.RecordDesiredReplicas(deployment_id=key, decision=d) for key, _, d in evaluations if d is not None]
         records = {key: record for key, record, d in evaluations if d is not None and record is not None}
-        await self._decider.execute(news, Operation.CALCULATE, records)
-        others = [DeploymentEvaluation(key, record) for key, record, d in evaluations if d is None and record]
+        decided = await self._decider.execute(news, Operation.CALCULATE, records)
+        refused = {n.deployment_id for n, answer in zip(news, decided, strict=True) if answer.rejection is not None}
+        # What is remembered of an evaluation is recorded, also where the deployment has changed meanwhile.
+        others = [
+            DeploymentEvaluation(k, r) for k, r, d in evaluations if r is not None and (d is None or k in refused)
+        ]
         await self._decider.record(others)
 
     async def _check_pending(self, deployments: Sequence[Deployment]) -> Sequence[c.AnyCommand]:

@@ -5,21 +5,19 @@ goes on in the middle of a window.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import chain
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from domain.autoscaling.decision import ScalingDecision
 from domain.autoscaling.evaluation import Evaluation
 from domain.autoscaling.history import MAX_WINDOW, ScalingHistory
-from domain.autoscaling.metric import MetricRule
 from domain.autoscaling.record import EvaluationRecord, restored
 from domain.autoscaling.rules import ScalingPolicy
-from domain.autoscaling.samples import MetricSample
 from domain.autoscaling.window import MetricKey, SampleWindows, WindowLimits
 from domain.deployment import Deployment
+from domain.scaling import looks_back, window_limits
 from handlers.ports import EventLog, SampleReport
 
 #: After how long an evaluation that did not come to an end is tried again (seconds).
@@ -71,7 +69,7 @@ class ScalingMemory:
         self._clock = clock
         self._limits = limits
         self._known: dict[UUID, _Remembered] = {}
-        self._arrived: dict[UUID, list[MetricSample]] = {}
+        self._arrived: dict[UUID, list[SampleReport]] = {}
         self._unchanged: list[Unchanged] = []
         self._queries: dict[UUID, Mapping[str, str]] = {}
         self._generation = 0
@@ -79,12 +77,12 @@ class ScalingMemory:
     def add(self, report: SampleReport) -> bool:
         """Take over samples that were committed; tells whether they may make a difference."""
         if report.deployment_id in self._arrived:
-            self._arrived[report.deployment_id] += report.samples
+            self._arrived[report.deployment_id].append(report)
         known = self._known.get(report.deployment_id)
         if known is None:
             return True
         before = known.windows
-        known.windows = self._added(before, report.samples, known.limits)
+        known.windows = self._added(before, [report], known.limits)
         return known.windows is not before
 
     async def restore(self, deployments: Collection[Deployment]) -> None:
@@ -106,9 +104,8 @@ class ScalingMemory:
             try:
                 reports, records = await self._read(missing)
                 for deployment in missing:
-                    samples = chain.from_iterable(report.samples for report in reports.get(deployment.id, ()))
-                    late = self._arrived[deployment.id]
-                    self._take_over(deployment, chain(samples, late), records.get(deployment.id, ()))
+                    known = [*reports.get(deployment.id, ()), *self._arrived[deployment.id]]
+                    self._take_over(deployment, known, records.get(deployment.id, ()))
             finally:
                 for deployment in missing:
                     self._arrived.pop(deployment.id, None)
@@ -119,17 +116,16 @@ class ScalingMemory:
         self, deployments: Sequence[Deployment]
     ) -> tuple[Mapping[UUID, Sequence[SampleReport]], Mapping[UUID, Sequence[EvaluationRecord]]]:
         now, ids = self._clock(), [d.id for d in deployments]
-        look_back = max(_looks_back(d.scaling_policy) for d in deployments)
+        look_back = max(looks_back(d.scaling_policy) for d in deployments)
         reports = await self._log.sample_reports(ids, since=now - timedelta(seconds=look_back))
         return reports, await self._log.evaluations(ids, since=now - timedelta(seconds=MAX_WINDOW))
 
     def _take_over(
-        self, deployment: Deployment, samples: Iterable[MetricSample], records: Iterable[EvaluationRecord]
+        self, deployment: Deployment, reports: Sequence[SampleReport], records: Iterable[EvaluationRecord]
     ) -> None:
         policy = deployment.scaling_policy
-        longest = self._limits.window_samples
-        limits = {key: WindowLimits(seconds=w.seconds, samples=longest) for key, w in policy.window_limits.items()}
-        windows = self._added(SampleWindows(), samples, limits)
+        limits = window_limits(policy, self._limits.window_samples)
+        windows = self._added(SampleWindows(), reports, limits)
         self._known.pop(deployment.id, None)
         while len(self._known) >= self._limits.deployments:
             del self._known[next(iter(self._known))]
@@ -141,11 +137,14 @@ class ScalingMemory:
         self._known[deployment.id] = _Remembered(policy, limits, windows, history)
 
     def _added(
-        self, windows: SampleWindows, samples: Iterable[MetricSample], limits: Mapping[MetricKey, WindowLimits]
+        self, windows: SampleWindows, reports: Sequence[SampleReport], limits: Mapping[MetricKey, WindowLimits]
     ) -> SampleWindows:
         """Leave out metrics that no rule looks at."""
-        wanted = [sample for sample in samples if (sample.source, sample.metric) in limits]
-        return windows.added(wanted, self._clock(), limits)
+        wanted = [s for report in reports for s in report.samples if (s.source, s.metric) in limits]
+        added = windows.added(wanted, self._clock(), limits)
+        if added is windows:
+            return windows
+        return replace(added, received_until=max(report.received_at for report in reports))
 
     def _knows(self, deployment: Deployment) -> bool:
         known = self._known.get(deployment.id)
@@ -209,9 +208,3 @@ class ScalingMemory:
         self._known.clear()
         self._queries.clear()
         self._generation += 1
-
-
-def _looks_back(policy: ScalingPolicy) -> float:
-    """How old a sample may be to matter to any rule (seconds)."""
-    ages = [rule.max_sample_age_seconds for rule in policy.rules if isinstance(rule, MetricRule)]
-    return max([*ages, *(window.seconds for window in policy.window_limits.values())], default=0.0)

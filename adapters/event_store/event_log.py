@@ -127,6 +127,20 @@ class RecorderEventLog:
             found |= await self._run(self._readers, self._recorder.select_evaluations, some, since)
         return found
 
+    async def sample_reports_between(
+        self, deployment_id: UUID, *, since: datetime, until: datetime, limit: int
+    ) -> Sequence[SampleReport]:
+        """The first reports, at most ``limit``, that end at or after ``since`` and were received before ``until``."""
+        return await self._run(self._readers, self._recorder.select_samples_between, deployment_id, since, until, limit)
+
+    async def evaluations_between(
+        self, deployment_id: UUID, *, since: datetime, until: datetime, limit: int
+    ) -> Sequence[EvaluationRecord]:
+        """The first evaluations, at most ``limit``, of that time, and the last before it that holds memories."""
+        return await self._run(
+            self._readers, self._recorder.select_evaluations_between, deployment_id, since, until, limit
+        )
+
     async def prune(self, what: Retained, *, before: datetime, limit: int) -> int:
         return await self._run(self._writer, self._recorder.prune, what, before, limit)
 

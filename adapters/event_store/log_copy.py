@@ -110,6 +110,7 @@ TABLES: Final = (
             "recommended": Kind.INTEGER,
             "desired": Kind.INTEGER,
             "memories": Kind.TEXT,
+            "samples_until": Kind.INSTANT,
         },
         1,
     ),

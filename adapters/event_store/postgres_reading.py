@@ -72,6 +72,19 @@ class PostgresLogReading(PostgresProcessRecorder):
         rows = self._rows(self.statements.select_evaluations, [arrays.uuids(deployments), since])
         return records_by_deployment((row["deployment_id"], evaluation_of(row)) for row in rows)
 
+    def select_samples_between(
+        self, deployment: UUID, since: datetime, until: datetime, limit: int
+    ) -> Sequence[SampleReport]:
+        rows = self._rows(self.statements.select_samples_between, [deployment, since, until, limit])
+        found = reports_by_deployment((row["deployment_id"], row["received_at"], row["samples"]) for row in rows)
+        return found.get(deployment, ())
+
+    def select_evaluations_between(
+        self, deployment: UUID, since: datetime, until: datetime, limit: int
+    ) -> Sequence[EvaluationRecord]:
+        parameters = {"id": deployment, "since": since, "until": until, "limit": limit}
+        return [evaluation_of(row) for row in self._rows(self.statements.select_evaluations_between, parameters)]
+
     def select_horizons(self) -> Mapping[Retained, datetime]:
         return {Retained(row["name"]): row["before"] for row in self._rows(self.statements.select_horizons)}
 
@@ -95,7 +108,7 @@ class PostgresLogReading(PostgresProcessRecorder):
             return connection.execute(self.statements.move_follower, parameters, prepare=True).rowcount == 1
 
     @retry((InterfaceError, OperationalError), max_attempts=2, wait=0.2)
-    def _rows(self, statement: Composed, parameters: Sequence[object] = ()) -> list[DictRow]:
+    def _rows(self, statement: Composed, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[DictRow]:
         """Read; once more where the connection turns out to be dead."""
         with self.store.get_connection() as connection:
             return connection.execute(statement, parameters, prepare=True, binary=True).fetchall()

@@ -23,7 +23,8 @@ SCALING_TABLES: Final = (
        ON {schema}.metric_samples (deployment_id, newest_at)""",
     """CREATE TABLE IF NOT EXISTS {schema}.scaling_evaluations (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
        deployment_id uuid NOT NULL, at timestamptz NOT NULL, version bigint NOT NULL, watermark timestamptz,
-       previous bigint NOT NULL, recommended bigint, desired bigint NOT NULL, memories text)""",
+       previous bigint NOT NULL, recommended bigint, desired bigint NOT NULL, memories text,
+       samples_until timestamptz)""",
     """CREATE INDEX IF NOT EXISTS scaling_evaluations_by_deployment
        ON {schema}.scaling_evaluations (deployment_id, at)""",
     # The last one that holds memories may be long ago.
@@ -38,8 +39,8 @@ KEEP_SAMPLES: Final = """
     SELECT * FROM unnest(%s, %s, %s, %s)"""
 KEEP_EVALUATIONS: Final = """
     INSERT INTO {schema}.scaling_evaluations
-    (deployment_id, at, version, watermark, previous, recommended, desired, memories)
-    SELECT * FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s)"""
+    (deployment_id, at, version, watermark, previous, recommended, desired, memories, samples_until)
+    SELECT * FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 SELECT_SAMPLES: Final = """
     SELECT found.* FROM unnest(%s) AS given (id) CROSS JOIN LATERAL (
         SELECT id, deployment_id, received_at, samples FROM {schema}.metric_samples
@@ -54,6 +55,18 @@ SELECT_EVALUATIONS: Final = """
          WHERE deployment_id = given.id AND at < since.moment AND memories IS NOT NULL
          ORDER BY at DESC, id DESC LIMIT 1)) AS found
     ORDER BY found.deployment_id, found.at, found.id"""
+SELECT_SAMPLES_BETWEEN: Final = """
+    SELECT deployment_id, received_at, samples FROM {schema}.metric_samples
+    WHERE deployment_id = %s AND newest_at >= %s AND received_at < %s ORDER BY received_at, id LIMIT %s"""
+SELECT_EVALUATIONS_BETWEEN: Final = """
+    SELECT * FROM (
+        (SELECT * FROM {schema}.scaling_evaluations WHERE deployment_id = %(id)s AND at >= %(since)s AND at < %(until)s
+         ORDER BY at, id LIMIT %(limit)s)
+        UNION ALL
+        (SELECT * FROM {schema}.scaling_evaluations
+         WHERE deployment_id = %(id)s AND at < %(since)s AND memories IS NOT NULL
+         ORDER BY at DESC, id DESC LIMIT 1)) AS found
+    ORDER BY at, id"""
 #: How many of these are there.
 FIND_SAMPLES: Final = """
     SELECT count(*) AS count FROM unnest(%s, %s, %s, %s) AS g (id, received_at, newest_at, samples)
@@ -117,6 +130,7 @@ def evaluation_columns(evaluations: Sequence[DeploymentEvaluation]) -> Sequence[
         arrays.bigints(record.recommended for record in records),
         arrays.bigints(record.desired for record in records),
         arrays.texts(record.memories for record in records),
+        arrays.instants(record.samples_until for record in records),
     ]
 
 

@@ -127,6 +127,8 @@ class LogStatements:
         self.keep_evaluations = self.of(scaling.KEEP_EVALUATIONS)
         self.select_samples = self.of(scaling.SELECT_SAMPLES)
         self.select_evaluations = self.of(scaling.SELECT_EVALUATIONS)
+        self.select_samples_between = self.of(scaling.SELECT_SAMPLES_BETWEEN)
+        self.select_evaluations_between = self.of(scaling.SELECT_EVALUATIONS_BETWEEN)
         self.find_samples = self.of(scaling.FIND_SAMPLES)
         self.find_evaluations = self.of(scaling.FIND_EVALUATIONS)
         self.select_horizons = self.of(scaling.SELECT_HORIZONS)

@@ -61,6 +61,18 @@ class LogRecorder(Protocol):
         """At most ``limit`` reports of each of some hundreds of deployments, the newest, oldest first."""
         ...
 
+    def select_samples_between(
+        self, deployment: UUID, since: datetime, until: datetime, limit: int
+    ) -> Sequence[SampleReport]:
+        """The first reports that end at or after ``since`` and were received before ``until``, oldest first."""
+        ...
+
+    def select_evaluations_between(
+        self, deployment: UUID, since: datetime, until: datetime, limit: int
+    ) -> Sequence[EvaluationRecord]:
+        """The first evaluations from ``since`` to before ``until``, and the last before that holds memories."""
+        ...
+
     def select_evaluations(
         self, deployments: Sequence[UUID], since: datetime
     ) -> Mapping[UUID, Sequence[EvaluationRecord]]:

@@ -1,7 +1,7 @@
 """The executor's repository over the event log: reads what was last committed, writes by having commands decided."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple
@@ -9,14 +9,13 @@ from uuid import UUID
 
 from domain import commands as c
 from domain.autoscaling.decision import DecisionReason, ScalingDecision
-from domain.autoscaling.engine import Evaluation, ScalingInput, evaluate
+from domain.autoscaling.engine import Evaluation
 from domain.autoscaling.record import EvaluationRecord, record_of
-from domain.autoscaling.scale_to_zero import ScaleToZeroRule
 from domain.autoscaling.window import SampleWindows
-from domain.deciding.replicas import is_news
 from domain.errors import CommandRejected, RejectionCode
 from domain.limits import DecisionLimits
 from domain.operations import Operation
+from domain.scaling import evaluate_rules, unchanged
 from handlers.decider import Decider
 from handlers.deployment_repository import (
     AutoScalingMetricsData,
@@ -119,9 +118,9 @@ class EventSourcedDeploymentRepository:
             self._evaluations.pop(key, None)
         ruled = [deployment for deployment in deployments if rules.get(deployment.id)]
         await self._scaling.restore(ruled)
-        states = await self._decider.load(ids)
         return AutoScalingMetricsData(
-            routes_by_endpoint={key: state.active_routes for key, state in states.items()},
+            # As they were when the evaluation began: it is recorded as one of that version.
+            routes_by_endpoint={deployment.id: deployment.active_routes for deployment in deployments},
             samples_by_endpoint={deployment.id: self._scaling.windows(deployment) for deployment in ruled},
         )
 
@@ -150,40 +149,19 @@ class EventSourcedDeploymentRepository:
     async def calculate_desired_replicas_for_deployment(
         self, deployment: DeploymentInfo, rules: Sequence[AutoScalingRule], metrics: AutoScalingMetricsData
     ) -> int | None:
+        if rules is not deployment.scaling_policy.rules and tuple(rules) != deployment.scaling_policy.rules:
+            raise CommandRejected(RejectionCode.CHANGED_MEANWHILE, "the rules are others now")
         now, history = self._clock(), self._scaling.history(deployment.id)
-        policy = deployment.scaling_policy
-        if rules is not policy.rules or policy.pause is not deployment.effective_pause:
-            policy = policy.model_copy(update={"rules": tuple(rules), "pause": deployment.effective_pause})
-        spec = deployment.replica_spec
-        wakes = any(isinstance(rule, ScaleToZeroRule) for rule in rules)
-        given = ScalingInput(
-            current=deployment.target_replica_count,
-            routes=metrics.routes_by_endpoint.get(deployment.id, ()),
-            samples=metrics.samples_by_endpoint.get(deployment.id, SampleWindows()),
-            history=history,
-            rules_fired_at=deployment.rules_fired_at,
-            baseline=spec.replica_count,
-            stopped=spec.desired_replica_count is None and not wakes,
-        )
-        evaluation = evaluate(policy, given, now)
-        record = record_of(evaluation, history, deployment.version)
+        samples = metrics.samples_by_endpoint.get(deployment.id, SampleWindows())
+        evaluation = evaluate_rules(deployment, samples, history, now)
+        record = record_of(evaluation, history, deployment.version, samples_until=samples.received_until)
         if evaluation.desired == evaluation.previous:
-            self._note_unchanged(deployment, evaluation, record, now)
+            decision, due_at = unchanged(deployment, evaluation, now, self._limits)
+            self._scaling.remember(deployment.id, evaluation, due_at=due_at)
+            self._scaling.note_unchanged(Unchanged(deployment.id, record, decision))
             return None
         self._evaluations[deployment.id] = _Evaluated(evaluation, record)
         return evaluation.desired
-
-    def _note_unchanged(
-        self, deployment: DeploymentInfo, evaluation: Evaluation, record: EvaluationRecord | None, now: datetime
-    ) -> None:
-        """Another reason is recorded at once, or as soon as it is not too soon after the one before."""
-        due_at, key, known = evaluation.due_at, evaluation.reason_key, deployment.scaling_reason
-        decision = evaluation.decision() if is_news(deployment, key, now, self._limits) else None
-        if decision is None and known is not None and known.key != key:
-            again = known.recorded_at + timedelta(seconds=self._limits.reasons_apart)
-            due_at = again if due_at is None else min(due_at, again)
-        self._scaling.remember(deployment.id, evaluation, due_at=due_at)
-        self._scaling.note_unchanged(Unchanged(deployment.id, record, decision))
 
     async def mark_terminating_route_status_bulk(self, route_ids: Collection[UUID]) -> None:
         await self._execute(self._terminations(route_ids), Operation.DESTROY)

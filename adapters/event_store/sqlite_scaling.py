@@ -20,13 +20,25 @@ from handlers.ports import DeploymentEvaluation, Retained, SampleReport
 
 _KEEP_SAMPLES: Final = "INSERT INTO metric_samples (deployment_id, received_at, newest_at, samples) VALUES {rows}"
 _KEEP_EVALUATIONS: Final = """
-    INSERT INTO scaling_evaluations (deployment_id, at, version, watermark, previous, recommended, desired, memories)
-    VALUES {rows}"""
+    INSERT INTO scaling_evaluations
+    (deployment_id, at, version, watermark, previous, recommended, desired, memories, samples_until) VALUES {rows}"""
+#: The columns of an evaluation that are moments.
+_MOMENTS: Final = ("at", "watermark", "samples_until")
 _SELECT_SAMPLES: Final = """
     SELECT id, received_at, samples FROM metric_samples WHERE deployment_id = ? AND newest_at >= ?
     ORDER BY newest_at DESC, id DESC LIMIT ?"""
 _SELECT_EVALUATIONS: Final = """
     SELECT * FROM scaling_evaluations WHERE deployment_id = :id AND at >= :since
+    UNION ALL SELECT * FROM (
+        SELECT * FROM scaling_evaluations WHERE deployment_id = :id AND at < :since AND memories IS NOT NULL
+        ORDER BY at DESC, id DESC LIMIT 1)
+    ORDER BY at, id"""
+_SELECT_SAMPLES_BETWEEN: Final = """
+    SELECT received_at, samples FROM metric_samples WHERE deployment_id = ? AND newest_at >= ? AND received_at < ?
+    ORDER BY received_at, id LIMIT ?"""
+_SELECT_EVALUATIONS_BETWEEN: Final = """
+    SELECT * FROM (SELECT * FROM scaling_evaluations WHERE deployment_id = :id AND at >= :since AND at < :until
+                   ORDER BY at, id LIMIT :limit)
     UNION ALL SELECT * FROM (
         SELECT * FROM scaling_evaluations WHERE deployment_id = :id AND at < :since AND memories IS NOT NULL
         ORDER BY at DESC, id DESC LIMIT 1)
@@ -63,12 +75,11 @@ def keep_samples(c: SQLiteCursor, reports: Sequence[SampleReport]) -> None:
 def keep_evaluations(c: SQLiteCursor, evaluations: Sequence[DeploymentEvaluation]) -> None:
     """Insert a row for each evaluation."""
     rows = [(each.deployment_id.hex, *_columns(each.record)) for each in evaluations]
-    insert_all(c, _KEEP_EVALUATIONS, "(?,?,?,?,?,?,?,?)", rows)
+    insert_all(c, _KEEP_EVALUATIONS, "(?,?,?,?,?,?,?,?,?)", rows)
 
 
 def _columns(record: EvaluationRecord) -> Sequence[object]:
-    watermark = None if record.watermark is None else microseconds_of(record.watermark)
-    return record._replace(at=microseconds_of(record.at), watermark=watermark)  # type: ignore[arg-type] # as columns have it
+    return [microseconds_of(value) if isinstance(value, datetime) else value for value in record]
 
 
 class SQLiteScaling(SQLiteProcessRecorder):
@@ -95,6 +106,22 @@ class SQLiteScaling(SQLiteProcessRecorder):
                 rows += [(each, _record(row)) for row in c.fetchall()]
         return records_by_deployment(rows)
 
+    def select_samples_between(
+        self, deployment: UUID, since: datetime, until: datetime, limit: int
+    ) -> Sequence[SampleReport]:
+        with self.datastore.transaction(commit=False) as c:
+            c.execute(_SELECT_SAMPLES_BETWEEN, (deployment.hex, microseconds_of(since), microseconds_of(until), limit))
+            rows = [(deployment, moment_of(row["received_at"]), row["samples"]) for row in c.fetchall()]
+        return reports_by_deployment(rows).get(deployment, ())
+
+    def select_evaluations_between(
+        self, deployment: UUID, since: datetime, until: datetime, limit: int
+    ) -> Sequence[EvaluationRecord]:
+        between = {"since": microseconds_of(since), "until": microseconds_of(until)}
+        with self.datastore.transaction(commit=False) as c:
+            c.execute(_SELECT_EVALUATIONS_BETWEEN, {"id": deployment.hex, "limit": limit, **between})
+            return [_record(row) for row in c.fetchall()]
+
     def prune(self, what: Retained, before: datetime, limit: int) -> int:
         """Delete at most ``limit`` rows that are older than ``before``, and say so, in one transaction."""
         horizon = microseconds_of(before)
@@ -113,5 +140,7 @@ class SQLiteScaling(SQLiteProcessRecorder):
 
 def _record(row: Any) -> EvaluationRecord:  # noqa: ANN401 - as the library has rows
     columns = {name: row[name] for name in EvaluationRecord._fields}
-    watermark = None if row["watermark"] is None else moment_of(row["watermark"])
-    return EvaluationRecord(**columns | {"at": moment_of(row["at"]), "watermark": watermark})
+    moments = {name: row[name] for name in _MOMENTS}
+    return EvaluationRecord(
+        **columns | {name: None if moment is None else moment_of(moment) for name, moment in moments.items()}
+    )

@@ -25,7 +25,8 @@ TABLES: Final = (
     "CREATE INDEX IF NOT EXISTS metric_samples_by_deployment ON metric_samples (deployment_id, newest_at)",
     """CREATE TABLE IF NOT EXISTS scaling_evaluations (id INTEGER PRIMARY KEY AUTOINCREMENT,
        deployment_id TEXT NOT NULL, at INTEGER NOT NULL, version INTEGER NOT NULL, watermark INTEGER,
-       previous INTEGER NOT NULL, recommended INTEGER, desired INTEGER NOT NULL, memories TEXT)""",
+       previous INTEGER NOT NULL, recommended INTEGER, desired INTEGER NOT NULL, memories TEXT,
+       samples_until INTEGER)""",
     "CREATE INDEX IF NOT EXISTS scaling_evaluations_by_deployment ON scaling_evaluations (deployment_id, at)",
     # The last one that holds memories may be long ago.
     """CREATE INDEX IF NOT EXISTS scaling_evaluations_with_memories ON scaling_evaluations (deployment_id, at)

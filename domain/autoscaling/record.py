@@ -20,7 +20,8 @@ class EvaluationRecord(NamedTuple):
     """One evaluation of the deployment as it was at ``version``.
 
     ``watermark`` is the time of the newest sample it saw; ``recommended`` what the rules came to, ``None`` where they
-    came to nothing; ``memories`` (JSON) what they remember from here on, ``None``: the same as before.
+    came to nothing; ``memories`` (JSON) what they remember from here on, ``None``: the same as before. It saw the
+    reports of samples that were received until ``samples_until``.
     """
 
     at: datetime
@@ -30,9 +31,12 @@ class EvaluationRecord(NamedTuple):
     recommended: int | None
     desired: int
     memories: str | None
+    samples_until: datetime | None = None
 
 
-def record_of(evaluation: Evaluation, before: ScalingHistory, version: int) -> EvaluationRecord | None:
+def record_of(
+    evaluation: Evaluation, before: ScalingHistory, version: int, *, samples_until: datetime | None = None
+) -> EvaluationRecord | None:
     """What to keep of an evaluation that began with the history ``before``; ``None`` where no rule was asked."""
     history, why = evaluation.history, evaluation.reasoning
     if history.evaluated_at is None or why.active is Active.OVERRIDDEN or why.active is Active.DISABLED:
@@ -46,6 +50,7 @@ def record_of(evaluation: Evaluation, before: ScalingHistory, version: int) -> E
         recommended=None if why.active is Active.BOUNDS_FIRST else why.combined,
         desired=evaluation.desired,
         memories=None if same else _MEMORIES.dump_json(history.memories).decode(),
+        samples_until=samples_until,
     )
 
 

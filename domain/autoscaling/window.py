@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import isinf
 from types import MappingProxyType
@@ -96,9 +96,13 @@ def mean(values: Iterable[float]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class SampleWindows:
-    """The windows of all series of one deployment."""
+    """The windows of all series of one deployment.
+
+    ``received_until``: they hold all that was received until then, and nothing that was received later.
+    """
 
     series: Mapping[MetricKey, Mapping[SeriesKey, SampleWindow]] = field(default_factory=dict)
+    received_until: datetime | None = None
 
     def of(self, source: MetricSource, metric: str) -> Mapping[SeriesKey, SampleWindow]:
         """The windows of one metric, none of them empty, by the number of the route's id."""
@@ -131,7 +135,7 @@ class SampleWindows:
             if key not in changed:
                 changed[key] = dict(known)
             changed[key][route] = longer
-        return type(self)({**self.series, **changed}) if changed else self
+        return replace(self, series={**self.series, **changed}) if changed else self
 
     def has_others(self, routes: int) -> bool:
         """Whether there must be series of other routes than the deployment's so many (count)."""
@@ -140,4 +144,5 @@ class SampleWindows:
     def kept(self, routes: Iterable[UUID]) -> Self:
         """Give the windows without those of routes that are gone."""
         alive = {None, *(route.int for route in routes)}
-        return type(self)({k: {r: w for r, w in s.items() if r in alive} for k, s in self.series.items()})
+        kept = {k: {r: w for r, w in s.items() if r in alive} for k, s in self.series.items()}
+        return replace(self, series=kept)

@@ -22,11 +22,12 @@ from service.cli.pause import pause, resume
 from service.cli.rejected import rejected
 from service.cli.replay import replay
 from service.cli.run import demo, worker
+from service.cli.simulate import simulate
 from service.cli.timeline import timeline
 
 _ORDER: Final = (
     *("demo", "worker", "send", "pause", "resume", "get", "describe", "history", "explain", "diff", "timeline"),
-    *("replay", "audit", "rejected", "init", "config", "doctor", "copy-log", "new-incarnation"),
+    *("simulate", "replay", "audit", "rejected", "init", "config", "doctor", "copy-log", "new-incarnation"),
 )
 
 
@@ -106,6 +107,13 @@ app.command(
         "routekeeper timeline llama --from 2026-03-01 --to 2026-03-02 --html llama.html",
     )
 )(timeline)
+app.command(
+    epilog=examples(
+        "routekeeper simulate -d llama --rules other.yaml --from 12h --plot",
+        "routekeeper simulate -d llama --rules a.yaml --rules b.yaml --from 2d --to 1d --html plot.html",
+        "routekeeper simulate --samples load.csv --rules first.yaml --replicas 2 --json",
+    )
+)(simulate)
 app.command(
     epilog=examples(
         "routekeeper replay --until 2026-03-01T03:12:00Z",

@@ -91,9 +91,8 @@ def _of_tree(proof: Proof) -> Check:
         )
         for gap in proof.tree_gaps()
     ]
-    return Check(
-        name="tree", holds=f"the stored tree is as the log has it: {proof.tree.size} leaves", findings=differences
-    )
+    size = number(proof.tree.size, "event")
+    return Check(name="tree", holds=f"the stored tree is as the log has it: {size}", findings=differences)
 
 
 def _difference(gap: Gap, *, is_proven: bool) -> Finding:

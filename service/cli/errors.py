@@ -12,6 +12,8 @@
      ├── NotYet                there was no such deployment at the time that was asked about
      ├── NotExported           a bundle of events was not written
      ├── BundleUnreadable      a file that should hold a bundle cannot be read
+     ├── NoSamples             there is nothing to simulate on
+     ├── RulesRefused          rules to simulate could not have been set
      ├── NotAScratchDatabase   a file holds something else and must not be written to
      └── PlotNotDrawn          a plot cannot be drawn or its file not written
 """
@@ -57,6 +59,14 @@ class NotExported(CommandLineError):
 
 class BundleUnreadable(CommandLineError):
     """A file that should hold a bundle cannot be read."""
+
+
+class NoSamples(CommandLineError):
+    """There is nothing to simulate on."""
+
+
+class RulesRefused(CommandLineError):
+    """Rules to simulate could not have been set."""
 
 
 class NotAScratchDatabase(CommandLineError):

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from pathlib import Path
 from typing import Final
 
+from service.cli.errors import PlotNotDrawn
 from service.cli.plots import Mark, Plot, Series, ticks, vertices
 
 _WIDTH: Final = 1000
@@ -18,9 +20,10 @@ _STYLE: Final = (
 )
 
 
-def render_page(title: str, plots: Sequence[Plot]) -> str:
-    """Write a page with plots below each other, and what their marks say."""
+def render_page(title: str, plots: Sequence[Plot], remarks: Sequence[str] = ()) -> str:
+    """Write a page with plots below each other, what their marks say, and remarks."""
     body = "\n".join(f"<h2>{escape(plot.title)}</h2>\n{_drawing(plot)}\n{_marks_table(plot)}" for plot in plots)
+    body += "".join(f"\n<p>{escape(remark)}</p>" for remark in remarks)
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style></head>\n<body><h1>{escape(title)}</h1>\n{body}\n</body></html>\n"
@@ -88,3 +91,11 @@ def _told(mark: Mark) -> str:
 def _marks_table(plot: Plot) -> str:
     rows = "".join(f"<tr><td>{mark.at:%Y-%m-%d %H:%M:%S}</td><td>{escape(mark.label)}</td></tr>" for mark in plot.marks)
     return f"<table><tr><th>Time (UTC)</th><th>What</th></tr>{rows}</table>" if rows else ""
+
+
+def write_page(file: Path, title: str, plots: Sequence[Plot], remarks: Sequence[str] = ()) -> None:
+    """Write a page with plots. Raises :class:`PlotNotDrawn`."""
+    try:
+        file.write_text(render_page(title, plots, remarks), encoding="utf-8")
+    except OSError as error:
+        raise PlotNotDrawn(f"--html {file}: {error.strerror}") from None

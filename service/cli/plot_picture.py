@@ -20,8 +20,8 @@ def write(plots: Sequence[Plot], file: Path) -> None:
     figure = Figure(figsize=(_WIDTH, _HEIGHT * len(plots)), layout="constrained")
     # Without a canvas of its own a figure would look for a screen.
     FigureCanvasAgg(figure)
-    for number, plot in enumerate(plots):
-        _draw(figure.add_subplot(len(plots), 1, number + 1), plot)
+    for axes, plot in zip(figure.subplots(len(plots), squeeze=False).flat, plots, strict=True):
+        _draw(axes, plot)
     with file.open("wb") as picture:
         figure.savefig(picture, format="png")
 

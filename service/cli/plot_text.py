@@ -7,12 +7,15 @@ from typing import Final
 
 from rich.text import Text
 
+from service.cli.output import terminal
 from service.cli.plots import Mark, Plot, Series, ticks
 
 _STYLES: Final = ("cyan", "yellow", "green", "magenta", "blue", "red")
 _SIGNS: Final = ("─", "▪", "█", "+", "x", "o")
 _MARKS: Final = {True: "▲", False: "▼", None: "◆"}
 _HEIGHT: Final = 12
+#: What is drawn where the output has no width of its own (characters).
+_WIDEST: Final = 120
 _AXIS: Final = 8
 
 
@@ -75,3 +78,13 @@ def _below(plot: Plot, columns: int) -> str:
         begin = round((columns - len(text)) * number / (len(shown) - 1))
         times[_AXIS + begin : _AXIS + begin + len(text)] = text
     return f"{' ' * _AXIS}{''.join(marks)}\n{''.join(times)}"
+
+
+def print_plots(plots: Sequence[Plot]) -> None:
+    """Draw plots below each other on the terminal."""
+    console = terminal()
+    for plot in plots:
+        console.print()
+        console.print(Text(plot.title, style="bold"))
+        console.print(draw_text(plot, min(console.width, _WIDEST)))
+        console.print(legend(plot))

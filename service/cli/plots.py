@@ -6,6 +6,7 @@ The terminal and the page need nothing besides; a picture needs the extra ``rout
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 from service.cli.errors import PlotNotDrawn
@@ -78,13 +79,20 @@ def ticks(plot: Plot, count: int) -> Sequence[tuple[datetime, str]]:
 
 def write_png(plots: Sequence[Plot], file: Path) -> None:
     """Draw plots below each other as a picture. Raises :class:`PlotNotDrawn` where the extra is not installed."""
-    try:
-        from service.cli import plot_picture  # noqa: PLC0415 - matplotlib is an extra
-    except ModuleNotFoundError as error:
-        raise PlotNotDrawn(
-            f"--png needs {error.name}, which is not installed: pip install 'routekeeper[plots]'"
-        ) from None
+    check_pictures()
+    from service.cli import plot_picture  # noqa: PLC0415 - matplotlib is an extra
+
     try:
         plot_picture.write(plots, file)
     except OSError as error:
         raise PlotNotDrawn(f"--png {file}: {error.strerror}") from None
+
+
+def check_pictures() -> None:
+    """Make sure that pictures can be drawn, before all the work. Raises :class:`PlotNotDrawn`."""
+    try:
+        import_module("matplotlib.figure")
+    except ModuleNotFoundError as error:
+        raise PlotNotDrawn(
+            f"--png needs {error.name}, which is not installed: pip install 'routekeeper[plots]'"
+        ) from None

@@ -15,12 +15,11 @@ from projections.autoscaling_decisions import AutoscalingDecisionRow, find_decis
 from projections.deployments import DeploymentRow, resolve_deployment
 from projections.replicas import ReplicaCountsRow, replica_history
 from service.cli.describe import decision_of
-from service.cli.errors import PlotNotDrawn
 from service.cli.explanation import in_one_line
 from service.cli.moments import now, past_moment, shown
 from service.cli.options import Deployment, Output
 from service.cli.output import Answer, Column, OutputFormat, clean, give, note, table
-from service.cli.plot_page import render_page
+from service.cli.plot_page import write_page
 from service.cli.plot_text import draw_text, legend, sign_of
 from service.cli.plots import Mark, Plot, Series, write_png
 from service.cli.reading import reading_views
@@ -76,7 +75,7 @@ def timeline(
         found = timeline_of(connection, resolve_deployment(connection, deployment), since, until)
     plot = plot_of(found)
     if html is not None:
-        _write_page(html, plot)
+        write_page(html, f"Timeline of {plot.title}", [plot])
     if png is not None:
         write_png([plot], png)
     for file in filter(None, (html, png)):
@@ -125,13 +124,6 @@ def plot_of(found: Timeline) -> Plot:
 
 def _rises(row: AutoscalingDecisionRow) -> bool | None:
     return None if row.desired == row.previous else row.desired > row.previous
-
-
-def _write_page(file: Path, plot: Plot) -> None:
-    try:
-        file.write_text(render_page(f"Timeline of {plot.title}", [plot]), encoding="utf-8")
-    except OSError as error:
-        raise PlotNotDrawn(f"--html {file}: {error.strerror}") from None
 
 
 def _drawn(found: Timeline, plot: Plot, width: int) -> RenderableType:

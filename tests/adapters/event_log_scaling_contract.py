@@ -94,7 +94,7 @@ class EvaluationsContract(LogFixtures):
 
     async def test_an_evaluation_comes_back_as_it_was(self, log: RecorderEventLog) -> None:
         deployment = uuid4()
-        full = EvaluationRecord(later(1), 2**40, later(-0.000001), 0, 5, 100_000, '{"é":null}')
+        full = EvaluationRecord(later(1), 2**40, later(-0.000001), 0, 5, 100_000, '{"é":null}', later(0.000001))
         empty = EvaluationRecord(later(2), 1, None, 3, None, 3, None)
 
         await log.append(LogBatch(evaluations=evaluations(deployment, full, empty)))
@@ -120,6 +120,29 @@ class EvaluationsContract(LogFixtures):
         await log.append(LogBatch(evaluations=evaluations(deployment, first)))
 
         assert await log.evaluations([deployment], since=AT) == {deployment: [first, second]}
+
+    async def test_those_of_a_time_come_with_the_last_memories_before_it(self, log: RecorderEventLog) -> None:
+        deployment = uuid4()
+        records = [record(later(s), memories=m) for s, m in [(-3, "{}"), (-2, None), (0, None), (1, "{}"), (2, None)]]
+        seen = record(later(1))._replace(samples_until=later(0.5))
+        await log.append(LogBatch(evaluations=evaluations(deployment, *records, seen)))
+
+        found = await log.evaluations_between(deployment, since=AT, until=later(2), limit=10)
+        first = await log.evaluations_between(deployment, since=AT, until=later(2), limit=1)
+
+        assert found == [records[0], records[2], records[3], seen]
+        assert first == [records[0], records[2]]
+
+    async def test_reports_of_a_time_come_in_the_order_in_which_they_were_received(self, log: RecorderEventLog) -> None:
+        deployment, early, late = uuid4(), later(-60), later(5)
+        ahead = report(deployment, later(-1), sample(later(1)))
+        reports = [report(deployment, late), ahead, report(deployment, early), report(deployment, later(1))]
+        await log.append(LogBatch(samples=[*reports, report(uuid4(), AT)]))
+
+        found = await log.sample_reports_between(deployment, since=AT, until=late, limit=10)
+
+        assert found == [ahead, reports[3]]
+        assert await log.sample_reports_between(deployment, since=AT, until=late, limit=1) == [ahead]
 
 
 class BesideContract(LogFixtures):
