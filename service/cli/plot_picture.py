@@ -17,7 +17,7 @@ _SIGNS: Final = {True: "^", False: "v", None: "o"}
 
 def write(plots: Sequence[Plot], file: Path) -> None:
     """Draw plots below each other. Raises :class:`OSError` where the file cannot be written."""
-    figure = Figure(figsize=(_WIDTH, _HEIGHT * len(plots)), layout="constrained")
+    figure = Figure(figsize=(_WIDTH, _HEIGHT * len(plots)), layout="tight")
     # Without a canvas of its own a figure would look for a screen.
     FigureCanvasAgg(figure)
     for axes, plot in zip(figure.subplots(len(plots), squeeze=False).flat, plots, strict=True):

@@ -27,7 +27,7 @@ class Auditor:
         self.bundle = folder / "bundle.jsonl"
 
     def run(self, *arguments: object) -> Result:
-        return CliRunner().invoke(app, ["audit", *map(str, arguments)])
+        return CliRunner().invoke(app, ["audit", *map(str, arguments)], env={"COLUMNS": "200"})
 
     def done(self, *arguments: object) -> str:
         result = self.run(*arguments)

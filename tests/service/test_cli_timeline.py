@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import service.cli
 from tests.cli_support import CHAT, Run, json_of, told
 
 TO = ("--to", "2026-03-01T12:01:00Z")
@@ -80,9 +79,7 @@ def test_a_picture_is_one(run: Run, tmp_path: Path) -> None:
 
 
 def test_without_the_extra_a_picture_names_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "service.cli.plot_picture", raising=False)
-    monkeypatch.delattr(service.cli, "plot_picture", raising=False)
-    monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
 
     refused = run("timeline", "chat", *TO, "--png", str(tmp_path / "chat.png"))
 
