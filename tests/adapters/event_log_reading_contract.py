@@ -176,8 +176,8 @@ class UnknownEventContract(LogFixtures):
         unknown, shapeless = unreadable
         assert isinstance(unknown, UnreadableEvent)
         assert isinstance(shapeless, UnreadableEvent)
-        assert unknown[:4] == (2, stream, 2, "deployment.never-heard-of.v1")
-        assert shapeless[:4] == (3, stream, 3, "deployment.ready.v1")
+        assert (unknown.position, unknown.version, unknown.type) == (2, 2, "deployment.never-heard-of.v1")
+        assert (shapeless.position, shapeless.version, shapeless.type) == (3, 3, "deployment.ready.v1")
         assert "unknown event type 'deployment.never-heard-of.v1'" in unknown.reason
         assert "has another shape: Invalid JSON" in shapeless.reason
 
