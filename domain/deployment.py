@@ -8,6 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from domain.autoscaling.decision import ReasonKey
+from domain.autoscaling.metric import MetricSource
 from domain.autoscaling.rules import Pause, ScalingPolicy
 from domain.operations import Operation, OperationFailure
 from domain.revision import Revision
@@ -121,6 +122,7 @@ class Deployment:
     endpoint: Endpoint = field(default_factory=Endpoint)
     last_scaled_at: datetime | None = None
     rules_fired_at: Mapping[str, datetime] = field(default_factory=dict)
+    watermarks_used: Mapping[tuple[MetricSource, str], datetime] = field(default_factory=dict)
     scaling_reason: ScalingReason | None = None
     failures: Mapping[Operation, OperationFailure] = field(default_factory=dict)
     start_failures: int = 0

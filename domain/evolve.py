@@ -150,6 +150,9 @@ def _desired_replicas_calculated(state: Deployment, event: e.DesiredReplicasCalc
         changes["scaling_reason"] = ScalingReason(key, event.at)
     if decision.evaluation is not None:
         changes["rules_fired_at"] = {**state.rules_fired_at, decision.evaluation.rule: event.at}
+        # Not by rule: one of lower priority must not act on the same samples a moment later.
+        used = decision.evaluation
+        changes["watermarks_used"] = {**state.watermarks_used, (used.source, used.metric_name): used.watermark}
     return changes
 
 

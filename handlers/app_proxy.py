@@ -83,7 +83,7 @@ class AppProxyClient:
         self._base_url = proxy_base_url(address)
         self._token = token if isinstance(token, SecretStr) else SecretStr(token)
         self._timeout_seconds = timeout_seconds
-        _check_token(self._token)
+        check_token(self._token)
 
     def __repr__(self) -> str:
         return f"AppProxyClient({self._base_url!r})"
@@ -141,7 +141,8 @@ class _Headers(dict[str, str]):
         return f"<headers {', '.join(self)}>"
 
 
-def _check_token(token: SecretStr) -> None:
+def check_token(token: SecretStr) -> None:
+    """Raise :class:`ProxyTargetInvalid` for a token that no header can carry; it is not in the message."""
     text = token.get_secret_value()
     if not text or not text.isascii() or not text.isprintable() or text != text.strip():
         raise ProxyTargetInvalid("proxy token is empty, or holds spaces at an end or what a header cannot carry")

@@ -60,6 +60,10 @@ class PauseGate:
         """How many deployments wait here with work that is due (count)."""
         return len(self._due | self._to_evaluate)
 
+    def holds(self, deployment_id: UUID) -> bool:
+        """Whether the deployment waits here."""
+        return deployment_id in self._due or deployment_id in self._to_evaluate
+
     def listen(self, listener: ResumeListener) -> None:
         """Tell ``listener`` whenever those who wait may be looked at again."""
         self._listeners.append(listener)

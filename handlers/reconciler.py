@@ -149,7 +149,8 @@ class Reconciler:
         self._decider.forget_older({work.deployment_id: work.version for work in due})
         unheard = [w for w in due if w.due_at and w.due_at <= now and not self._knows(w.deployment_id, now)]
         for work in due:
-            known = work.deployment_id in self._busy or work.deployment_id in self._stuck
+            key = work.deployment_id
+            known = key in self._busy or key in self._stuck or self._gate.holds(key)
             if work.due_at is not None and not known:
                 due_at = min(work.due_at, now) if is_new_owner else work.due_at
                 self._queue.bring_forward(work.deployment_id, due_at)
@@ -161,7 +162,7 @@ class Reconciler:
         self._wake.set()
 
     def _knows(self, key: UUID, now: datetime) -> bool:
-        return key in self._busy or key in self._stuck or self._queue.is_due(key, now)
+        return key in self._busy or key in self._stuck or self._gate.holds(key) or self._queue.is_due(key, now)
 
     async def _hear_of(self, unheard: Sequence[DueWork]) -> None:
         """Look at those that somebody else has handled records of, and has therefore marked as due."""

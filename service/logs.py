@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from uuid import UUID
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -16,7 +17,11 @@ _QUIET = ("aiokafka", "httpx", "httpcore", "uvicorn", "asyncio")
 def _add_subject(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Add what the work under way is about, the deployment and the operation, where the line does not say it."""
     for name, value in concerned().items():
-        event.setdefault(name, str(value))
+        event.setdefault(name, value)
+    # JSON knows no ids.
+    for name, value in event.items():
+        if isinstance(value, UUID):
+            event[name] = str(value)
     return event
 
 

@@ -15,9 +15,10 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 from adapters.app_proxy import HttpxClientPool
+from handlers.app_proxy import check_token
 from handlers.app_proxy_errors import ProxyTargetInvalid
 from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.proxy_address import proxy_base_url
@@ -120,7 +121,9 @@ def load_proxy_targets(path: Path, *, allowed_hosts: str | None = None) -> dict[
 def _resolve(path: Path, group: str, target: _Target, allowed_hosts: str | None) -> ScalingGroupProxyTarget:
     try:
         _check_address(target, allowed_hosts)
-        return ScalingGroupProxyTarget(target.address, target.token.read() or "", target.ca_file)
+        token = target.token.read() or ""
+        check_token(SecretStr(token))
+        return ScalingGroupProxyTarget(target.address, token, target.ca_file)
     except (ValueError, ProxyTargetInvalid) as error:
         raise SettingsInvalid(f"proxy targets file {path}: scaling group {group!r}: {error}") from None
 

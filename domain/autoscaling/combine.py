@@ -68,4 +68,7 @@ def first_step(outcomes: Sequence[RuleOutcome]) -> tuple[Sequence[RuleOutcome], 
         else outcome
         for outcome in outcomes
     ]
+    blind = next((outcome for outcome in outcomes if outcome.verdict is Verdict.INVALID), None)
+    if blind is not None and acting.evidence < 0:
+        return outcomes, blind
     return outranked, acting

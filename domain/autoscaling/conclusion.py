@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from domain.autoscaling.behavior import Pace, RateLimit, rate_limit, stabilized
 from domain.autoscaling.decision import DecisionReason
-from domain.autoscaling.history import ScalingHistory
+from domain.autoscaling.history import Recommendation, ScalingHistory
 from domain.autoscaling.outcome import RuleOutcome
 from domain.autoscaling.reasoning import Able, Active, Limited, Reasoning
 from domain.autoscaling.rules import Pause
@@ -75,7 +75,7 @@ def conclude(
         able = Able.PAUSED
     elif desired != current:
         able = Able.RESCALED
-        history = history.changed(desired - current, now)
+        history = history.changed(desired - current, now, _acted_on(outcomes, desired))
     reasoning = Reasoning(
         rules=tuple(outcomes),
         winner=proposal.winner,
@@ -89,7 +89,7 @@ def conclude(
         able=able,
         active=proposal.active,
         limited=limit.limited,
-        watermark=max([outcome.watermark for outcome in outcomes if outcome.watermark is not None], default=None),
+        watermark=_watermark(outcomes),
     )
     return Conclusion(desired, _reason(proposal, desired, current, reasoning), reasoning, history)
 
@@ -145,6 +145,15 @@ def _limited(count: int, around: Circumstance, history: ScalingHistory, *, rated
             least, limited = min(rate.limit, current), Limited.DOWN_LIMIT
         return _Limit(least, limited, rate) if count < least else _Limit(count, Limited.NO, rate)
     return _Limit(count, Limited.NO)
+
+
+def _acted_on(outcomes: Sequence[RuleOutcome], desired: int) -> Recommendation | None:
+    watermark = _watermark(outcomes)
+    return None if watermark is None else Recommendation(watermark, desired)
+
+
+def _watermark(outcomes: Sequence[RuleOutcome]) -> datetime | None:
+    return max([outcome.watermark for outcome in outcomes if outcome.watermark is not None], default=None)
 
 
 def _is_paused(pause: Pause, change: int) -> bool:

@@ -76,15 +76,16 @@ class ScalingHistory(NamedTuple):
     highs: tuple[Recommendation, ...] = ()
     lows: tuple[Recommendation, ...] = ()
     changes: tuple[ScaleChange, ...] = ()
+    acted_on: Recommendation | None = None
     memories: Mapping[str, RuleMemory] = MappingProxyType({})
 
-    def begun(self, current: int, now: datetime, window: float) -> "ScalingHistory":
+    def begun(self, current: int, now: datetime, window: float, lateness: float = LATENESS) -> "ScalingHistory":
         """Where nothing is known of the last ``window`` seconds, record the current count as a recommendation.
 
         That is what keeps a restart from scaling in at once (Kubernetes' ``recordInitialRecommendation``).
         """
         at = self.evaluated_at
-        if at is not None and abs((now - at).total_seconds()) <= window + LATENESS:
+        if at is not None and abs((now - at).total_seconds()) <= window + lateness:
             return self
         return self.recommended(current, now, {})
 
@@ -96,15 +97,16 @@ class ScalingHistory(NamedTuple):
         if replicas is not None:
             entry, since = Recommendation(now, replicas), now - _RETENTION
             highs, lows = _kept(highs, entry, since, sign=1), _kept(lows, entry, since, sign=-1)
-        return ScalingHistory(now, highs, lows, self.changes, self.memories if memories is None else memories)
+        kept = self.memories if memories is None else memories
+        return ScalingHistory(now, highs, lows, self.changes, self.acted_on, kept)
 
-    def changed(self, change: int, now: datetime) -> "ScalingHistory":
+    def changed(self, change: int, now: datetime, acted_on: Recommendation | None = None) -> "ScalingHistory":
         """Give the history after the desired count was changed."""
         since = now - _RETENTION
         kept = [entry for entry in self.changes if entry.at > since]
         if len(kept) >= MAX_ENTRIES:
             kept[:2] = [ScaleChange(kept[1].at, kept[0].change + kept[1].change)]
-        return self._replace(changes=(*kept, ScaleChange(now, change)))
+        return self._replace(changes=(*kept, ScaleChange(now, change)), acted_on=acted_on)
 
     def highest(self, now: datetime, window: float) -> Recommendation | None:
         """The highest recommendation younger than ``window`` seconds."""

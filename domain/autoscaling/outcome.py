@@ -31,6 +31,8 @@ class Verdict(StrEnum):
     QUIET = "quiet"
     #: It would act, but its cooldown is not over.
     RESTING = "resting"
+    #: It would act, but has acted on these samples already.
+    USED = "used"
     #: It would act, but its own bounds leave nothing to do.
     BOUNDED = "bounded"
     #: It would act, but a rule of the same kind with precedence does already.
@@ -68,6 +70,8 @@ class Finding(StrEnum):
     WAITING = "waiting"
     #: There was nothing running, so that demand alone decides.
     COLD_START = "cold-start"
+    #: The count was changed for these samples already, and what they say of the new one is not known yet.
+    USED = "used"
     #: There are no samples that count.
     NO_SAMPLES = "no-samples"
     #: Samples came only from routes that are not ready.

@@ -73,6 +73,8 @@ def _finding(outcome: RuleOutcome) -> str:
             return f"{outcome.unclamped} if that lasts"
         case Finding.COLD_START:
             return "from a cold start"
+        case Finding.USED:
+            return "measured before the last change"
         case Finding.NO_SAMPLES:
             return "no samples that count"
         case Finding.NONE_READY:
@@ -94,6 +96,8 @@ def _result(outcome: RuleOutcome, current: int) -> str:
         case Verdict.RESTING:
             until = f" until {outcome.due_at:%H:%M:%S}" if outcome.due_at else ""
             return f"→ resting{until}"
+        case Verdict.USED:
+            return "→ acted on these samples already"
         case Verdict.BOUNDED:
             return f"→ {outcome.unclamped}, which its own bounds do not allow"
         case Verdict.OUTRANKED:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from pydantic import TypeAdapter
 
 from domain.autoscaling.evaluation import Evaluation
-from domain.autoscaling.history import RuleMemory, ScalingHistory
+from domain.autoscaling.history import Recommendation, RuleMemory, ScalingHistory
 from domain.autoscaling.reasoning import Active
 
 _MEMORIES: Final[TypeAdapter[Mapping[str, RuleMemory]]] = TypeAdapter(Mapping[str, RuleMemory])
@@ -66,5 +66,9 @@ def restored(records: Iterable[EvaluationRecord], memory_seconds: float) -> Scal
         history = history.begun(record.previous, record.at, memory_seconds)
         history = history.recommended(record.recommended, record.at, memories)
         if record.desired != record.previous:
-            history = history.changed(record.desired - record.previous, record.at)
+            history = history.changed(
+                record.desired - record.previous,
+                record.at,
+                None if record.watermark is None else Recommendation(record.watermark, record.desired),
+            )
     return history

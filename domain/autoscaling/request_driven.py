@@ -62,7 +62,11 @@ def evaluate_request_driven(
         return outcome, memory
     wish = _wish(rule, situation, seen.value)
     direction = (wish.replicas > current) - (wish.replicas < current)
-    if direction and (memory is None or memory.direction != direction or memory.since > now):
+    changes = situation.given.history.changes
+    # Each change of the count begins the wait anew, as it does when the demand turns. That the need is ripe does not:
+    # stabilization, rates, a pause or another rule may keep it from being met for now.
+    met = memory is not None and bool(changes) and changes[-1].at >= memory.since
+    if direction and (memory is None or met or memory.direction != direction or memory.since > now):
         memory = PersistenceMemory(direction=direction, since=now)
     elif not direction:
         memory = None
@@ -85,8 +89,7 @@ def evaluate_request_driven(
         unit=rule.unit,
         due_at=_due_at(rule, seen, ripe_at if waits else None),
     )
-    # The wait begins anew with each decision, as it does when the demand turns.
-    return outcome, memory if waits else None
+    return outcome, memory
 
 
 def _wish(rule: RequestDrivenRule, situation: Situation, requests: float) -> _Wish:

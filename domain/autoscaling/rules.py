@@ -62,6 +62,12 @@ class Pause(StrEnum):
     SCALE_OUT = "scale-out"
     ALL = "all"
 
+    def forbids(self, change: int) -> bool:
+        """Whether the rules may not change the count by ``change`` (replicas; negative: removed)."""
+        if change > 0:
+            return self in {Pause.SCALE_OUT, Pause.ALL}
+        return change < 0 and self in {Pause.SCALE_IN, Pause.ALL}
+
     def joined(self, other: "Pause") -> "Pause":
         """What may not be done under both pauses together."""
         if self is other or other is Pause.NONE:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple, Self
 
 from domain.autoscaling.history import RuleMemory, ScalingHistory
-from domain.autoscaling.metric import MetricRule
+from domain.autoscaling.metric import MetricRule, MetricSource
 from domain.autoscaling.window import SampleWindow, SampleWindows, SeriesKey
 from domain.routes import Route, RouteStatus
 
@@ -30,6 +30,7 @@ class ScalingInput:
     samples: SampleWindows = field(default_factory=SampleWindows)
     history: ScalingHistory = field(default_factory=ScalingHistory)
     rules_fired_at: Mapping[str, datetime] = field(default_factory=dict)
+    watermarks_used: Mapping[tuple[MetricSource, str], datetime] = field(default_factory=dict)
     baseline: int | None = None
     override: int | None = None
     stopped: bool = False

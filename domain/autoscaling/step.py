@@ -117,6 +117,10 @@ def evaluate_step(rule: StepRule, situation: Situation) -> RuleOutcome:
             verdict, recommended = Verdict.BOUNDED, None
         elif rests_until is not None:
             verdict, recommended, due_at = Verdict.RESTING, None, min(due_at, rests_until)
+        elif (used := situation.given.watermarks_used.get((rule.source, rule.metric))) is not None and moment(
+            seen.newest
+        ) <= used:
+            verdict, recommended = Verdict.USED, None
         else:
             verdict = Verdict.RECOMMENDS
     return RuleOutcome(

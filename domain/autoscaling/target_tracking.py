@@ -85,12 +85,21 @@ def _of_the_whole(rule: TargetTrackingRule, situation: Situation) -> RuleOutcome
     # From nothing there is no tolerance: whatever is asked for is made.
     tolerated = current != 0 and rule.tolerates(ratio)
     evidence = rule.evidence(ratio) if current else 1 if demand > 0 else -1
+    acted_on = situation.given.history.acted_on
+    # It was measured with another number of replicas than there is now: acting on it again would run away.
+    used = (
+        rule.target_type is TargetType.VALUE
+        and acted_on is not None
+        and acted_on.replicas == current
+        and moment(seen.newest) <= acted_on.at
+    )
+    demand = float(current) if used else demand
     return RuleOutcome(
         rule=rule.name,
         kind=rule.kind,
         verdict=Verdict.RECOMMENDS,
         recommended=current if tolerated else replicas_for(demand),
-        finding=Finding.WITHIN_TOLERANCE if tolerated else None,
+        finding=Finding.WITHIN_TOLERANCE if tolerated else Finding.USED if used else None,
         evidence=evidence,
         measure=Measure.TOTAL if rule.target_type is TargetType.VALUE else Measure.PER_REPLICA,
         value=value,

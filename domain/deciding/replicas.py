@@ -119,6 +119,11 @@ def record_desired(
         _changed_meanwhile(f"the target is {state.target_replica_count} now, not {decision.previous}")
     if decision.evaluation is not None and all(rule.name != decision.evaluation.rule for rule in policy.rules):
         _changed_meanwhile(f"the policy has no rule {decision.evaluation.rule!r} now")
+    winner = decision.reasoning.winner if decision.reasoning else None
+    if winner is not None and all(rule.name != winner for rule in policy.rules):
+        _changed_meanwhile(f"the policy has no rule {winner!r} now")
+    if state.effective_pause.forbids(decision.desired - decision.previous):
+        _changed_meanwhile(f"scaling is paused now: {state.effective_pause.value}")
     desired = policy.clamp(decision.desired)
     # Where calculating has failed before, it is news that it works again.
     unchanged = desired == state.target_replica_count and Operation.CALCULATE not in state.failures
