@@ -117,9 +117,7 @@ def evaluate_step(rule: StepRule, situation: Situation) -> RuleOutcome:
             verdict, recommended = Verdict.BOUNDED, None
         elif rests_until is not None:
             verdict, recommended, due_at = Verdict.RESTING, None, min(due_at, rests_until)
-        elif (used := situation.given.watermarks_used.get((rule.source, rule.metric))) is not None and moment(
-            seen.newest
-        ) <= used:
+        elif _is_used(rule, situation, moment(seen.newest)):
             verdict, recommended = Verdict.USED, None
         else:
             verdict = Verdict.RECOMMENDS
@@ -153,6 +151,12 @@ def _trigger(rule: StepRule, value: float) -> _Trigger:
     if down is not None and (value < down or up is None):
         return _Trigger(Comparator.LESS_THAN, down, value < down, -rule.step)
     return _Trigger(Comparator.GREATER_THAN, up or 0.0, holds=False, step=rule.step)
+
+
+def _is_used(rule: StepRule, situation: Situation, newest: datetime) -> bool:
+    """Whether a step was taken on these samples already; by metric, so that no other rule acts on them after it."""
+    used = situation.given.watermarks_used.get((rule.source, rule.metric))
+    return used is not None and newest <= used
 
 
 def _rests_until(rule: StepRule, fired_at: datetime | None, now: datetime) -> datetime | None:

@@ -64,7 +64,11 @@ class Fleet:
                 await asyncio.gather(*running)
 
     def _note(self, commit: Commit) -> None:
-        self.states |= {state.id: state for state in commit.states}
+        # Of two workers' commits the one that is heard of later need not be the later one.
+        for state in commit.states:
+            known = self.states.get(state.id)
+            if known is None or known.version < state.version:
+                self.states[state.id] = state
         self._news.set()
 
     async def until(self, reached: Callable[[], bool]) -> None:
