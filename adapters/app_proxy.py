@@ -10,6 +10,7 @@ import httpx
 
 from adapters.http_client import beginning_of, new_client
 from adapters.http_errors import words_of
+from domain.quantities import Bytes, Count, Seconds, SecondsOrNone
 from handlers.app_proxy import DEFAULT_TIMEOUT_SECONDS, ClientSession
 from handlers.app_proxy_errors import (
     AnswerNotUnderstood,
@@ -34,10 +35,10 @@ class HttpxClientPoolLimits:
     timeout; ``max_body_bytes`` is the most that is read of an answer.
     """
 
-    max_connections: int = 256
-    keepalive_seconds: float = 30.0
-    connect_timeout_seconds: float = 5.0
-    max_body_bytes: int = 64 * 1024
+    max_connections: Count = 256
+    keepalive_seconds: SecondsOrNone = 30.0
+    connect_timeout_seconds: Seconds = 5.0
+    max_body_bytes: Bytes = 64 * 1024
 
 
 class HttpxClientPool:
