@@ -22,7 +22,7 @@ from service.bootstrap import ControlPlane, Observers, assemble, utc_now
 from service.followers import Follower
 from service.kafka_access import KafkaAccess
 from service.prometheus import metric_poller, open_prometheus
-from service.proxy_targets import ProxyTargets, client_pool_of, proxy_targets_of, trust_targets
+from service.proxy_targets import ProxyTargets, client_pool_of, proxy_targets_of, read_certificates
 from service.retention import keep_pruning
 from service.settings import Settings
 from service.stores import stores_of
@@ -56,7 +56,7 @@ async def open_worker(
         client_pool = client_pool_of(settings)
         stack.push_async_callback(client_pool.close)
         targets = ProxyTargets(proxy_targets_of(settings))
-        trust_targets(client_pool, targets)
+        await client_pool.trust(read_certificates(client_pool, targets))
         if not targets:
             log.warning("No app proxy is known: name one in ROUTEKEEPER_PROXY_TARGETS_FILE")
         dead_letters = DeadLetterProducer(kafka.connection, topics)
@@ -82,9 +82,11 @@ async def open_worker(
         publisher = Follower("publisher", event_publisher.run, stores)
         keeper = await stack.enter_async_context(open_tree_follower(settings, stores, event_log, kafka))
         tree = Follower("tree", keeper.run, stores)
+        reload = TargetsReload(settings, targets, client_pool, plane.reconciler.look_again)
+        stack.push_async_callback(reload.close)
         yield Worker(
             settings=settings,
-            reload=TargetsReload(settings, targets, client_pool, plane.reconciler.look_again),
+            reload=reload.request,
             stores=stores,
             plane=plane,
             poller=await _open_poller(settings, plane, stack),

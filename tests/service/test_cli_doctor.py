@@ -129,13 +129,14 @@ async def test_topics_that_are_missing_or_do_not_fit_together_are_named(
 ) -> None:
     wider = replace(topics, commands=f"test-{uuid4()}", partitions=3)
     await ensure_topics(kafka, wider)
-    missing = replace(wider, events=f"test-{uuid4()}", desired_routes=wider.routes)
+    missing = replace(wider, events=f"test-{uuid4()}", desired_routes=wider.events)
     environment = {"ROUTEKEEPER_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers, **names_of(missing)}
 
     code, findings = await doctor(tmp_path, **environment)
 
     assert code == 1
     assert findings[f"topic {missing.events}"]["found"] == "is not there"
+    assert findings[f"topic {missing.desired_routes}"]["status"] == "failed"
     assert f"{wider.commands} has 3, {wider.routes} has 2" in findings["topics co-partitioned"]["found"]
     assert "routekeeper init --repartition" in findings["topics co-partitioned"]["repair"]
 
@@ -158,6 +159,7 @@ async def test_each_proxy_is_told_apart_by_what_is_wrong_with_it(tmp_path: Path)
         server_answering(never_answers) as silent,
     ):
         groups = {"strict": strict.address, "web": web, "silent": silent, "nowhere": "no-such-host.invalid"}
+        groups["odd"] = "a..b"
         code, findings = await doctor(tmp_path, "--timeout", "1", **targets(tmp_path, **groups))
 
     expected = {
@@ -165,6 +167,7 @@ async def test_each_proxy_is_told_apart_by_what_is_wrong_with_it(tmp_path: Path)
         "web": "answers 404, which an app proxy would not",
         "silent": "no answer within 1 s|ReadTimeout",
         "nowhere": "no-such-host.invalid does not resolve",
+        "odd": "a..b does not resolve",
     }
     assert code == 1
     for group, said in expected.items():
