@@ -32,7 +32,6 @@ def test_nested_settings_are_joined_by_two_underscores(monkeypatch: pytest.Monke
     [
         ("ROUTEKEEPER_PROXY__LIMITS__CONCURRENCY", "0"),
         ("ROUTEKEEPER_DECIDER__BATCH_SIZE", "many"),
-        ("ROUTEKEEPER_DECISIONS__NO_SUCH_SETTING", "1"),
         ("ROUTEKEEPER_LOG_FORMAT", "xml"),
     ],
 )
