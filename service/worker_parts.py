@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from sqlalchemy import Engine
 
+from adapters.app_proxy import HttpxClientPool
 from adapters.event_store.event_log import RecorderEventLog
 from adapters.kafka.consumer import RecordConsumer
 from adapters.kafka.continuity import check_continuity
@@ -82,11 +83,9 @@ async def open_worker(
         publisher = Follower("publisher", event_publisher.run, stores)
         keeper = await stack.enter_async_context(open_tree_follower(settings, stores, event_log, kafka))
         tree = Follower("tree", keeper.run, stores)
-        reload = TargetsReload(settings, targets, client_pool, plane.reconciler.look_again)
-        stack.push_async_callback(reload.close)
         yield Worker(
             settings=settings,
-            reload=reload.request,
+            reload=_open_reload(settings, targets, client_pool, plane, stack).request,
             stores=stores,
             plane=plane,
             poller=await _open_poller(settings, plane, stack),
@@ -107,6 +106,14 @@ async def open_worker(
                 views=engine,
             ),
         )
+
+
+def _open_reload(
+    settings: Settings, targets: ProxyTargets, pool: HttpxClientPool, plane: ControlPlane, stack: AsyncExitStack
+) -> TargetsReload:
+    reload = TargetsReload(settings, targets, pool, plane.reconciler.look_again)
+    stack.push_async_callback(reload.close)
+    return reload
 
 
 def _consumer(settings: Settings, kafka: KafkaAccess, plane: ControlPlane) -> RecordConsumer:

@@ -39,12 +39,22 @@ class Reload:
     def __init__(self, folder: Path) -> None:
         self.file = folder / "targets.yaml"
         self.told: list[Collection[str]] = []
+        self._heard = asyncio.Event()
         self.write("a")
         self.settings = Settings(proxy_targets_file=self.file, data_dir=folder)
         self.targets = ProxyTargets(load_proxy_targets(self.file))
         self.pool = HttpxClientPool()
-        self.again = TargetsReload(self.settings, self.targets, self.pool, self.told.append)
+        self.again = TargetsReload(self.settings, self.targets, self.pool, self._hear)
         self.now = self.again.reload
+
+    def _hear(self, groups: Collection[str]) -> None:
+        self.told.append(groups)
+        self._heard.set()
+
+    async def news(self) -> None:
+        """Wait until another reload is over."""
+        await self._heard.wait()
+        self._heard.clear()
 
     def write(self, *groups: str, token: str = TOKEN, more: str = "") -> None:
         lines = [f"{group}: {{address: 'proxy:1', token: {{value: {token}}}{more}}}" for group in groups]
@@ -110,7 +120,7 @@ async def test_requests_that_come_during_a_reload_make_one_more_of_it(reload: Re
 
     async with asyncio.timeout(10):
         while "c" not in reload.targets:
-            await asyncio.sleep(0.01)
+            await reload.news()
     await reload.again.close()
     reload.again.request()
 
@@ -128,8 +138,7 @@ async def test_the_event_loop_goes_on_while_a_slow_file_is_read(reload: Reload) 
     await asyncio.to_thread(reload.write, "z")
 
     async with asyncio.timeout(10):
-        while not reload.told:
-            await asyncio.sleep(0.01)
+        await reload.news()
     assert set(reload.targets) == {"z"}
 
 
