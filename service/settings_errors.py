@@ -54,7 +54,8 @@ def complaints(settings: type[BaseSettings], error: ValidationError) -> Iterator
             # Whatever it was meant for, it may be a secret.
             yield f"{variable}: there is no such setting{_meant(settings, variable)}"
         else:
-            yield f"{variable}: {problem['msg']} (it is {_shown(problem)})"
+            words = problem["msg"].removeprefix("Value error, ")
+            yield f"{variable}: {words} (it is {_shown(problem)})"
 
 
 def _meant(settings: type[BaseSettings], variable: str) -> str:
