@@ -55,18 +55,21 @@ def complaints(settings: type[BaseSettings], error: ValidationError) -> Iterator
             yield f"{variable}: there is no such setting{_meant(settings, variable)}"
         else:
             words = problem["msg"].removeprefix("Value error, ")
-            yield f"{variable}: {words} (it is {_shown(problem)})"
+            yield f"{variable}: {words} (it is {_shown(settings, problem)})"
 
 
 def _meant(settings: type[BaseSettings], variable: str) -> str:
-    known = [variable_of(settings, path) for path, _ in single_settings(settings.model_construct())]
-    near = get_close_matches(variable, known, n=2, cutoff=_ALIKE)
+    near = get_close_matches(variable, _variables(settings), n=2, cutoff=_ALIKE)
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
-def _shown(problem: ErrorDetails) -> str:
-    """The value at fault, unless it may be a secret or hold one, as a whole group may."""
-    location, value = "__".join(map(str, problem["loc"])).lower(), problem["input"]
-    is_single = isinstance(value, str | int | float | bool | None)
-    may_be_secret = _SECRET.search(location) or _BEFORE_HOST in str(value)
+def _variables(settings: type[BaseSettings]) -> list[str]:
+    return [variable_of(settings, path) for path, _ in single_settings(settings.model_construct())]
+
+
+def _shown(settings: type[BaseSettings], problem: ErrorDetails) -> str:
+    """The value at fault, unless it may be a secret or hold one, as what is given for a whole group may."""
+    variable, value = variable_of(settings, problem["loc"]), problem["input"]
+    is_single = variable in _variables(settings) and isinstance(value, str | int | float | bool | None)
+    may_be_secret = _SECRET.search(variable.lower()) or _BEFORE_HOST in str(value)
     return f"{value!r:.80}" if is_single and not may_be_secret else "not shown"

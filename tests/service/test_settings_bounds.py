@@ -59,6 +59,14 @@ def test_the_value_of_a_name_that_is_no_setting_is_not_shown(monkeypatch: pytest
     assert f"ROUTEKEEPER_{name}: there is no such setting" in refused(monkeypatch, **{name: SECRET})
 
 
+@pytest.mark.parametrize("name", ["KAFKA__SECURITY", "PROMETHEUS__TOKEN", "PROXY__LIMITS", "DATABASE__URL__VALUE"])
+def test_what_is_given_in_the_place_of_a_group_is_not_shown(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    said = refused(monkeypatch, **{name: SECRET})
+
+    assert f"ROUTEKEEPER_{name.removesuffix('__VALUE')}: " in said
+    assert "(it is not shown)" in said
+
+
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
