@@ -10,6 +10,7 @@ import httpx
 
 from adapters.http_client import beginning_of, new_client
 from adapters.http_errors import words_of
+from domain.quantities import Bytes, Count, Seconds, SecondsOrNone
 from handlers.app_proxy import DEFAULT_TIMEOUT_SECONDS, ClientSession
 from handlers.app_proxy_errors import (
     AnswerNotUnderstood,
@@ -34,10 +35,32 @@ class HttpxClientPoolLimits:
     timeout; ``max_body_bytes`` is the most that is read of an answer.
     """
 
-    max_connections: int = 256
-    keepalive_seconds: float = 30.0
-    connect_timeout_seconds: float = 5.0
-    max_body_bytes: int = 64 * 1024
+    max_connections: Count = 256
+    keepalive_seconds: SecondsOrNone = 30.0
+    connect_timeout_seconds: Seconds = 5.0
+    max_body_bytes: Bytes = 64 * 1024
+
+
+@dataclass(slots=True)
+class _Client:
+    """A client and how many calls are under way on it (count)."""
+
+    http: httpx.AsyncClient
+    calls: int = 0
+    is_retired: bool = False
+
+    async def close_unless_busy(self) -> None:
+        if self.is_retired and not self.calls:
+            await self.http.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedClients:
+    """Connections that are checked against certificates of their own, to be taken into use by the pool."""
+
+    by_origin: Mapping[_Origin, _Client]
+    #: By the certificates themselves: a file may be replaced by another of the same name.
+    by_certificates: Mapping[bytes, _Client]
 
 
 class HttpxClientPool:
@@ -67,12 +90,19 @@ class HttpxClientPool:
             raise RuntimeError("the client pool is closed")
         return self._session
 
-    def trust(self, ca_files: Mapping[str, Path]) -> None:
-        """From now on check the proxies at these base URLs against certificates (PEM) of their own, and no others so.
+    def read_certificates(self, ca_files: Mapping[str, Path]) -> TrustedClients:
+        """Read the certificates (PEM) that the proxies at these base URLs are to be checked against.
 
-        Calls under way are left alone. Raises what the constructor raises, and then nothing has changed.
+        Blocks, and changes nothing before :meth:`trust` is called. Raises what the constructor raises.
         """
-        self._session.trust({_origin(url): file for url, file in ca_files.items()})
+        return self._session.read_certificates({_origin(url): file for url, file in ca_files.items()})
+
+    async def trust(self, clients: TrustedClients) -> None:
+        """From now on check the proxies against certificates of their own that were read, and no others so.
+
+        Calls under way are left alone; what is no longer used is closed as soon as they are over.
+        """
+        await self._session.trust(clients)
 
     async def close(self) -> None:
         """Close the session; calls under way fail. Closing again does nothing."""
@@ -97,23 +127,29 @@ class _HttpxSession:
     def __init__(self, limits: HttpxClientPoolLimits, ca_file: Path | None) -> None:
         self._limits = limits
         self._client = self._new_client(ca_file)
-        self._clients: Mapping[_Origin, httpx.AsyncClient] = {}
-        # By the certificates themselves: a file may be replaced by another of the same name.
-        self._by_certificates: dict[bytes, httpx.AsyncClient] = {}
+        self._trusted = TrustedClients({}, {})
 
-    def trust(self, ca_files: Mapping[_Origin, Path]) -> None:
-        clients = {}
+    def read_certificates(self, ca_files: Mapping[_Origin, Path]) -> TrustedClients:
+        by_origin: dict[_Origin, _Client] = {}
+        by_certificates: dict[bytes, _Client] = {}
         for origin, file in ca_files.items():
             certificates = file.read_bytes()
-            if certificates not in self._by_certificates:
-                self._by_certificates[certificates] = self._new_client(file)
-            clients[origin] = self._by_certificates[certificates]
-        self._clients = clients
+            client = by_certificates.get(certificates) or self._trusted.by_certificates.get(certificates)
+            by_origin[origin] = by_certificates[certificates] = client or self._new_client(file)
+        return TrustedClients(by_origin, by_certificates)
 
-    def _new_client(self, ca_file: Path | None) -> httpx.AsyncClient:
+    async def trust(self, trusted: TrustedClients) -> None:
+        before, self._trusted = self._trusted, trusted
+        for certificates, client in before.by_certificates.items():
+            client.is_retired = trusted.by_certificates.get(certificates) is not client
+            await client.close_unless_busy()
+
+    def _new_client(self, ca_file: Path | None) -> _Client:
         limits = self._limits
-        return new_client(
-            ca_file=ca_file, max_connections=limits.max_connections, keepalive_seconds=limits.keepalive_seconds
+        return _Client(
+            new_client(
+                ca_file=ca_file, max_connections=limits.max_connections, keepalive_seconds=limits.keepalive_seconds
+            )
         )
 
     async def request(
@@ -129,17 +165,21 @@ class _HttpxSession:
         # Below the caller's own deadline, which would make "not connected" an unknown outcome.
         connect = min(self._limits.connect_timeout_seconds, seconds / 2)
         phases = httpx.Timeout(seconds, connect=connect, pool=connect)
-        client = self._clients.get(_origin(url), self._client)
+        client = self._trusted.by_origin.get(_origin(url), self._client)
+        client.calls += 1
         try:
-            async with client.stream(method, url, headers=headers, json=json, timeout=phases) as response:
+            async with client.http.stream(method, url, headers=headers, json=json, timeout=phases) as response:
                 return _Answer(response.status_code, await self._body_of(response))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Without its cause: httpx's frames hold the headers, and with them the token.
             raise _translated(error, f"{method} {url}") from None
+        finally:
+            client.calls -= 1
+            await client.close_unless_busy()
 
     async def close(self) -> None:
-        for client in (self._client, *self._by_certificates.values()):
-            await client.aclose()
+        for client in (self._client, *self._trusted.by_certificates.values()):
+            await client.http.aclose()
 
     async def _body_of(self, response: httpx.Response) -> bytes:
         """Read up to ``max_body_bytes``; of an answer other than success, the beginning will do."""

@@ -68,7 +68,7 @@ class PrometheusQueries:
         ca_file: Path | None = None,
         limits: PrometheusLimits = PrometheusLimits(),
     ) -> None:
-        self._address = _usable(url)
+        self._address = usable_address(url)
         self._token = token
         self._limits = limits
         self._by_get = False
@@ -148,7 +148,7 @@ class PrometheusQueries:
         return {"Authorization": f"Bearer {token}"}
 
 
-def _usable(url: str) -> str:
+def usable_address(url: str) -> str:
     """Give the address without a slash at its end. Raises ``ValueError``, without credentials in its text."""
     expected = "the address of Prometheus has to be http://HOST:PORT or https://HOST:PORT"
     try:

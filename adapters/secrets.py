@@ -47,10 +47,13 @@ def read_secret(field: str, value: SecretStr | None, file: Path | None) -> str:
         return ""
     try:
         with file.open("rb") as opened:
-            secret = opened.read(_MAX_BYTES).decode().strip()
+            content = opened.read(_MAX_BYTES + 1)
+        secret = content.decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "is not UTF-8"
         raise SecretUnreadable(f"{field}_file {str(file)!r} cannot be read: {why}") from None
+    if len(content) > _MAX_BYTES:
+        raise SecretUnreadable(f"{field}_file {str(file)!r} is longer than {_MAX_BYTES} bytes")
     if not secret:
         raise SecretUnreadable(f"{field}_file {str(file)!r} is empty")
     return secret

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from domain.quantities import Seconds, SecondsOrNone
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionLimits:
@@ -15,13 +17,13 @@ class DecisionLimits:
     ``reasons_apart``: how long after a decision another reason to change nothing waits to be recorded.
     """
 
-    start_backoff_base: float = 1.0
-    start_backoff_cap: float = 300.0
-    healthy_resets_after: float = 60.0
-    evict_unhealthy_after: float = 300.0
-    reassert_endpoint_every: float = 3600.0
-    sample_skew: float = 60.0
-    reasons_apart: float = 10.0
+    start_backoff_base: Seconds = 1.0
+    start_backoff_cap: Seconds = 300.0
+    healthy_resets_after: SecondsOrNone = 60.0
+    evict_unhealthy_after: SecondsOrNone = 300.0
+    reassert_endpoint_every: Seconds = 3600.0
+    sample_skew: SecondsOrNone = 60.0
+    reasons_apart: SecondsOrNone = 10.0
 
     def start_backoff(self, failures: int) -> float:
         """Seconds to wait after ``failures`` (count, from 1) failed starts in a row."""

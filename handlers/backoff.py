@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from domain.quantities import Seconds, Share
+
 #: 2 to this power is beyond every cap, and still a float.
 _LARGEST_EXPONENT = 60
 
@@ -14,9 +16,9 @@ class Backoff:
     together are not tried again together.
     """
 
-    base: float = 1.0
-    cap: float = 300.0
-    jitter: float = 0.2
+    base: Seconds = 1.0
+    cap: Seconds = 300.0
+    jitter: Share = 0.2
 
     def delay(self, attempt: int, random: float) -> float:
         """Seconds to wait after the ``attempt``-th failure in a row (from 1); ``random`` is in [0, 1)."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from domain.quantities import Count, SecondsOrNone
 from handlers.backoff import Backoff
 
 
@@ -14,9 +15,9 @@ class DeciderLimits:
     how often a batch is decided again before its items are committed one by one (count).
     """
 
-    batch_size: int = 200
-    batch_wait_seconds: float = 0.005
-    cached_deployments: int = 50_000
-    queued_submissions: int = 1_000
-    conflict_attempts: int = 3
+    batch_size: Count = 200
+    batch_wait_seconds: SecondsOrNone = 0.005
+    cached_deployments: Count = 50_000
+    queued_submissions: Count = 1_000
+    conflict_attempts: Count = 3
     unavailable_backoff: Backoff = field(default_factory=lambda: Backoff(base=0.05, cap=5.0))

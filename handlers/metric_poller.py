@@ -6,14 +6,12 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import random
-from typing import Annotated
 from uuid import UUID
-
-from pydantic import Field
 
 from domain.autoscaling.metric import MetricSource
 from domain.autoscaling.samples import MAX_SAMPLES_PER_REPORT, MetricSample, MetricsReport
 from domain.chunks import chunks
+from domain.quantities import Count, Seconds
 from handlers.backoff import Backoff
 from handlers.metric_queries import Measurement, MetricQueries, MetricQueryFailed, QueryAnswer
 
@@ -35,10 +33,10 @@ class MetricPollerLimits:
     be asked; ``backoff``: how long a query is left alone after failures, if that is longer than the interval.
     """
 
-    interval_seconds: Annotated[float, Field(gt=0)] = 15.0
-    concurrency: Annotated[int, Field(ge=1)] = 8
-    queries: Annotated[int, Field(ge=1)] = 10_000
-    refresh_seconds: Annotated[float, Field(gt=0)] = 1.0
+    interval_seconds: Seconds = 15.0
+    concurrency: Count = 8
+    queries: Count = 10_000
+    refresh_seconds: Seconds = 1.0
     backoff: Backoff = field(default_factory=lambda: Backoff(base=15.0, cap=300.0))
 
 

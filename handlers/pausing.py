@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.deployment import Deployment
 from domain.pauses import PAUSES_ID, EffectsPaused, EffectsResumed, Pauses, evolve_pauses
+from domain.quantities import Seconds, SecondsOrNone
 from handlers.ports import DecisionLog, EventLog, LogUnavailable
 from handlers.records import PauseRecord
 from handlers.submission import Item, RecordItem
@@ -26,8 +27,8 @@ class PauseLimits:
     ``least_seconds`` is how long to wait between two questions however often one is woken.
     """
 
-    poll_seconds: float = 0.5
-    least_seconds: float = 0.1
+    poll_seconds: Seconds = 0.5
+    least_seconds: SecondsOrNone = 0.1
 
 
 async def stored_pauses(event_log: DecisionLog) -> Pauses:

@@ -12,6 +12,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.failures import FailureKind
+from domain.quantities import Count, Seconds
 from handlers.adaptive_limit import AdaptiveLimit, WaitRefused
 from handlers.app_proxy_errors import CircuitOpen, ProxyTargetInvalid, ProxyTimedOut, SlotWaitExceeded, failure_kind
 from handlers.circuit_breaker import Admission, BreakerState, CircuitBreaker
@@ -20,9 +21,6 @@ from handlers.proxy_address import proxy_base_url
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-_Count = Annotated[int, Field(ge=1)]
-_Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class ProxyCallLimits(BaseModel):
@@ -34,19 +32,19 @@ class ProxyCallLimits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    concurrency: _Count = 2
+    concurrency: Count = 2
     """Most calls at a time (count)."""
     decrease_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """What a sign of overload multiplies the number of calls at a time by (ratio)."""
-    slow_call_seconds: _Seconds = 1.0
+    slow_call_seconds: Seconds = 1.0
     """A call that took longer (seconds) is a sign of overload even if it succeeded."""
-    slot_wait_seconds: _Seconds = 30.0
+    slot_wait_seconds: Seconds = 30.0
     """How long a call may wait for its turn (seconds)."""
-    max_waiting: _Count = 2000
+    max_waiting: Count = 2000
     """Most calls that may wait for their turn (count)."""
-    failure_threshold: _Count = 5
+    failure_threshold: Count = 5
     """After how many failures in a row (count) the proxy is left alone."""
-    open_seconds: _Seconds = 15.0
+    open_seconds: Seconds = 15.0
     """For how long the proxy is left alone (seconds) before one call may try it."""
 
     def ends_within(self, timeout_seconds: float) -> float:

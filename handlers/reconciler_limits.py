@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from domain.quantities import Count, Seconds, SecondsOrNone
 from handlers.backoff import Backoff
 
 
@@ -17,10 +18,10 @@ class ReconcilerLimits:
     a deployment alone whose work changes nothing.
     """
 
-    batch_size: int = 100
-    lanes: int = 16
-    batches: int = 4
-    dispatch_size: int = 5_000
-    poll_seconds: float = 5.0
-    debounce_seconds: float = 0.05
+    batch_size: Count = 100
+    lanes: Count = 16
+    batches: Count = 4
+    dispatch_size: Count = 5_000
+    poll_seconds: Seconds = 5.0
+    debounce_seconds: SecondsOrNone = 0.05
     stuck_backoff: Backoff = field(default_factory=lambda: Backoff(base=0.1, cap=60.0))

@@ -13,6 +13,7 @@ from domain.errors import RejectionCode
 from domain.failures import FailureKind
 from domain.limits import DecisionLimits
 from domain.operations import Operation
+from domain.quantities import Seconds
 from handlers.backoff import Backoff
 from handlers.decider import Decider
 from handlers.deployment_repository import ScalingGroupProxyTarget
@@ -36,7 +37,7 @@ class RetryPolicy:
     """
 
     backoff: Backoff = field(default_factory=Backoff)
-    permanent_after: float = 600.0
+    permanent_after: Seconds = 600.0
 
     def next_attempt(self, kind: FailureKind, attempt: int, now: datetime) -> datetime:
         """The moment of the try after the ``attempt``-th failure in a row (from 1)."""

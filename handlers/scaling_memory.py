@@ -17,6 +17,7 @@ from domain.autoscaling.record import EvaluationRecord, restored
 from domain.autoscaling.rules import ScalingPolicy
 from domain.autoscaling.window import MetricKey, SampleWindows, WindowLimits
 from domain.deployment import Deployment
+from domain.quantities import Count
 from domain.scaling import looks_back, window_limits
 from handlers.ports import EventLog, SampleReport
 
@@ -31,8 +32,8 @@ class ScalingMemoryLimits:
     ``window_samples``: most samples that are kept of one series (count).
     """
 
-    deployments: int = 100_000
-    window_samples: int = 128
+    deployments: Count = 100_000
+    window_samples: Count = 128
 
 
 class Unchanged(NamedTuple):

@@ -40,7 +40,9 @@ def _network(part: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     except ValueError:
         numbers = "/" in part or ":" in part or part.replace(".", "").isdigit()
         if numbers or not _NAME.fullmatch(part):
+            # Before an @ there may be a password.
+            shown = "what holds an @" if "@" in part else repr(part)
             raise ValueError(
-                f"{part!r} is no host: write names, *.SUFFIX, or networks such as 10.0.0.0/8, separated by commas"
+                f"{shown} is no host: write names, *.SUFFIX, or networks such as 10.0.0.0/8, separated by commas"
             ) from None
         return None

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
-from adapters.app_proxy import HttpxClientPool
+from adapters.app_proxy import HttpxClientPool, TrustedClients
 from handlers.app_proxy import check_token
 from handlers.app_proxy_errors import ProxyTargetInvalid
 from handlers.deployment_repository import ScalingGroupProxyTarget
@@ -83,8 +83,8 @@ def client_pool_of(settings: Settings) -> HttpxClientPool:
         raise SettingsInvalid(f"ROUTEKEEPER_PROXY__CA_FILE: {str(ca_file)!r} cannot be used: {why}") from None
 
 
-def trust_targets(pool: HttpxClientPool, targets: Mapping[str, ScalingGroupProxyTarget]) -> None:
-    """Have each proxy checked against the certificates that its target names. Raises :class:`SettingsInvalid`."""
+def read_certificates(pool: HttpxClientPool, targets: Mapping[str, ScalingGroupProxyTarget]) -> TrustedClients:
+    """Read the certificates that the targets name, for ``pool.trust``; blocks. Raises :class:`SettingsInvalid`."""
     ca_files: dict[str, Path] = {}
     for group, target in targets.items():
         if target.ca_file is None:
@@ -93,9 +93,9 @@ def trust_targets(pool: HttpxClientPool, targets: Mapping[str, ScalingGroupProxy
         if ca_files.setdefault(url, target.ca_file) != target.ca_file:
             raise SettingsInvalid(f"scaling group {group!r}: ca_file: {url} has another one in another group")
     try:
-        pool.trust(ca_files)
-    except OSError as error:
-        why = error.strerror or type(error).__name__
+        return pool.read_certificates(ca_files)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or type(error).__name__
         raise SettingsInvalid(f"a ca_file of {', '.join(_shown(ca_files.values()))} cannot be used: {why}") from None
 
 
@@ -105,17 +105,31 @@ def load_proxy_targets(path: Path, *, allowed_hosts: str | None = None) -> dict[
     Raises :class:`SettingsInvalid`, without a token in its text.
     """
     try:
-        parsed = _TARGETS.validate_python(yaml.safe_load(path.read_bytes()[:_MAX_BYTES]) or {})
+        parsed = _TARGETS.validate_python(_document(path))
     except OSError as error:
         raise SettingsInvalid(f"proxy targets file {path} cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
         raise SettingsInvalid(f"proxy targets file {path} is not YAML{line}") from None
+    except RecursionError:
+        raise SettingsInvalid(f"proxy targets file {path} is not usable: it is nested too deep") from None
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
         raise SettingsInvalid(f"proxy targets file {path}: " + "; ".join(problems)) from None
     return {group: _resolve(path, group, target, allowed_hosts) for group, target in parsed.items()}
+
+
+def _document(path: Path) -> object:
+    with path.open("rb") as opened:
+        text = opened.read(_MAX_BYTES + 1)
+    if len(text) > _MAX_BYTES:
+        raise SettingsInvalid(f"proxy targets file {path} is longer than {_MAX_BYTES} bytes")
+    document: object = yaml.safe_load(text)
+    # A file that is still being written may be empty for a moment, and must not take every proxy away.
+    if document is None:
+        raise SettingsInvalid(f"proxy targets file {path} is empty; write {{}} for no proxies")
+    return document
 
 
 def _resolve(path: Path, group: str, target: _Target, allowed_hosts: str | None) -> ScalingGroupProxyTarget:

@@ -37,8 +37,19 @@ class SecretSource(BaseModel):
                 raise ValueError(f"environment variable {self.env} is not set")
             return os.environ[self.env]
         if self.file is not None:
-            try:
-                return self.file.read_bytes()[:_MAX_BYTES].decode().strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise ValueError(f"token file {self.file} cannot be read: {type(error).__name__}") from None
+            return _secret_in(self.file)
         return None
+
+
+def _secret_in(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(_MAX_BYTES + 1)
+        secret = content.decode().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"token file {file} cannot be read: {type(error).__name__}") from None
+    if len(content) > _MAX_BYTES:
+        raise ValueError(f"token file {file} is longer than {_MAX_BYTES} bytes")
+    if not secret:
+        raise ValueError(f"token file {file} is empty")
+    return secret

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from adapters.app_proxy import HttpxClientPoolLimits
@@ -23,6 +23,7 @@ from adapters.postgres.sessions import SessionLimits
 from adapters.secrets import FieldInvalid
 from domain.errors import RoutekeeperError
 from domain.limits import DecisionLimits
+from domain.quantities import Bytes, Count, Seconds
 from handlers.decider_limits import DeciderLimits
 from handlers.metric_poller import MetricPollerLimits
 from handlers.pausing import PauseLimits
@@ -34,11 +35,10 @@ from projections.checkpoints import CheckpointLimits
 from service.allowed_hosts import checked_hosts
 from service.retention import RetentionSettings
 from service.secret_source import SecretSource
+from service.settings_checks import DatabaseUrl, PrometheusUrl, Servers, is_one_database
 from service.settings_errors import complaints, unknown_variables
 from service.settings_sources import settings_sources
 
-_Seconds = Annotated[float, Field(gt=0, le=86_400)]
-_Count = Annotated[int, Field(ge=1)]
 _SchemaName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,39}$")]
 
 
@@ -51,7 +51,7 @@ class KafkaSettings:
     what is sent from being stored twice after a lost answer, as Apache Kafka does.
     """
 
-    bootstrap_servers: str | None = None
+    bootstrap_servers: Servers | None = None
     epoch: str = "1"
     idempotent_producers: bool = True
     security: KafkaSecurity = field(default_factory=KafkaSecurity)
@@ -75,12 +75,19 @@ class DatabaseSettings:
     direct, or through a proxy that pools sessions, not transactions.
     """
 
-    url: SecretStr | None = None
-    views_url: SecretStr | None = None
+    url: DatabaseUrl | None = None
+    views_url: DatabaseUrl | None = None
     log_schema: _SchemaName = "routekeeper"
     views_schema: _SchemaName = "routekeeper_views"
     limits: PostgresLimits = field(default_factory=PostgresLimits)
     sessions: SessionLimits = field(default_factory=SessionLimits)
+
+    def __post_init__(self) -> None:
+        """Raise :class:`FieldInvalid` where the views, which are made anew at will, would stand among the log."""
+        if self.url is None or self.log_schema != self.views_schema:
+            return
+        if self.views_url is None or is_one_database(self.url, self.views_url):
+            raise FieldInvalid("views_schema", f"is {self.views_schema!r}, and so is log_schema in the same database")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +101,8 @@ class ProxySettings:
     names below, and networks such as ``10.0.0.0/8`` for addresses in numbers (unset: any).
     """
 
-    call_timeout_seconds: _Seconds = 20.0
-    settle_seconds: _Seconds = 30.0
+    call_timeout_seconds: Seconds = 20.0
+    settle_seconds: Seconds = 30.0
     ca_file: Path | None = None
     allowed_hosts: Annotated[str, AfterValidator(checked_hosts)] | None = None
     limits: ProxyCallLimits = field(default_factory=ProxyCallLimits)
@@ -111,10 +118,10 @@ class PrometheusSettings:
     an https server is checked against.
     """
 
-    url: str | None = None
+    url: PrometheusUrl | None = None
     ca_file: Path | None = None
-    timeout_seconds: _Seconds = 5.0
-    max_body_bytes: _Count = 4 * 1024 * 1024
+    timeout_seconds: Seconds = 5.0
+    max_body_bytes: Bytes = 4 * 1024 * 1024
     token: SecretSource = field(default_factory=SecretSource)
     polling: MetricPollerLimits = field(default_factory=MetricPollerLimits)
 
@@ -123,17 +130,17 @@ class PrometheusSettings:
 class ProjectionSettings:
     """How the views follow the log: events a batch (count), rows kept in memory (count), poll interval (seconds)."""
 
-    batch_size: _Count = 500
-    cached_rows: _Count = 50_000
-    poll_seconds: _Seconds = 0.5
+    batch_size: Count = 500
+    cached_rows: Count = 50_000
+    poll_seconds: Seconds = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublisherSettings:
     """How the log is published: events a batch (count), and the poll interval (seconds)."""
 
-    batch_size: _Count = 500
-    poll_seconds: _Seconds = 0.5
+    batch_size: Count = 500
+    poll_seconds: Seconds = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,8 +154,8 @@ class AdminSettings:
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 0
-    refresh_seconds: _Seconds = 5.0
-    max_connections: _Count = 32
+    refresh_seconds: Seconds = 5.0
+    max_connections: Count = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +182,7 @@ class HistorySettings:
     """
 
     checkpoints_folder: Path | None = None
-    stream_events: _Count = 20_000
+    stream_events: Count = 20_000
     checkpoints: CheckpointLimits = field(default_factory=CheckpointLimits)
 
 
@@ -193,8 +200,8 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path(".routekeeper")
     proxy_targets_file: Path | None = None
-    stop_grace_seconds: _Seconds = 20.0
-    pause_after_seconds: _Seconds = 10.0
+    stop_grace_seconds: Seconds = 20.0
+    pause_after_seconds: Seconds = 10.0
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)

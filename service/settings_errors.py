@@ -17,8 +17,10 @@ from service.settings_sources import ENV_FILE, SECRETS_DIR, settings_sources
 _ALIKE: Final = 0.75
 #: What says that a name is none of ours.
 _UNKNOWN: Final = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
-#: What the names of secrets have in them.
-_SECRET: Final = re.compile("password|secret")
+#: What the names of secrets have in them, and of addresses, which may hold a password.
+_SECRET: Final = re.compile("password|secret|token|url")
+#: What stands between credentials and a host.
+_BEFORE_HOST: Final = "@"
 
 
 def variable_of(settings: type[BaseSettings], path: Iterable[object]) -> str:
@@ -49,25 +51,25 @@ def complaints(settings: type[BaseSettings], error: ValidationError) -> Iterator
         if isinstance(cause, FieldInvalid):
             yield f"{variable}__{cause.field.upper()}: {cause}"
         elif problem["type"] in _UNKNOWN:
-            yield f"{variable}: there is no such setting{_meant(settings, variable)} (it is {_shown(problem)})"
+            # Whatever it was meant for, it may be a secret.
+            yield f"{variable}: there is no such setting{_meant(settings, variable)}"
         else:
-            yield f"{variable}: {problem['msg']} (it is {_shown(problem)})"
+            words = problem["msg"].removeprefix("Value error, ")
+            yield f"{variable}: {words} (it is {_shown(settings, problem)})"
 
 
 def _meant(settings: type[BaseSettings], variable: str) -> str:
-    known = [variable_of(settings, path) for path, _ in single_settings(settings.model_construct())]
-    near = get_close_matches(variable, known, n=2, cutoff=_ALIKE)
+    near = get_close_matches(variable, _variables(settings), n=2, cutoff=_ALIKE)
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
-def _shown(problem: ErrorDetails) -> str:
-    """The value at fault, unless it may be a secret or hold one: a whole group, or what was meant for a password."""
-    location, value = tuple(map(str, problem["loc"])), problem["input"]
-    is_single = isinstance(value, str | int | float | bool | None)
-    group = location[:2]
-    may_be_secret = (
-        group[:1] == ("database",)
-        or group == ("prometheus", "token")
-        or (group == ("kafka", "security") and (problem["type"] in _UNKNOWN or _SECRET.search(location[-1])))
-    )
+def _variables(settings: type[BaseSettings]) -> list[str]:
+    return [variable_of(settings, path) for path, _ in single_settings(settings.model_construct())]
+
+
+def _shown(settings: type[BaseSettings], problem: ErrorDetails) -> str:
+    """The value at fault, unless it may be a secret or hold one, as what is given for a whole group may."""
+    variable, value = variable_of(settings, problem["loc"]), problem["input"]
+    is_single = variable in _variables(settings) and isinstance(value, str | int | float | bool | None)
+    may_be_secret = _SECRET.search(variable.lower()) or _BEFORE_HOST in str(value)
     return f"{value!r:.80}" if is_single and not may_be_secret else "not shown"

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from sqlalchemy import Engine
 
+from adapters.app_proxy import HttpxClientPool
 from adapters.event_store.event_log import RecorderEventLog
 from adapters.kafka.consumer import RecordConsumer
 from adapters.kafka.continuity import check_continuity
@@ -22,7 +23,7 @@ from service.bootstrap import ControlPlane, Observers, assemble, utc_now
 from service.followers import Follower
 from service.kafka_access import KafkaAccess
 from service.prometheus import metric_poller, open_prometheus
-from service.proxy_targets import ProxyTargets, client_pool_of, proxy_targets_of, trust_targets
+from service.proxy_targets import ProxyTargets, client_pool_of, proxy_targets_of, read_certificates
 from service.retention import keep_pruning
 from service.settings import Settings
 from service.stores import stores_of
@@ -56,7 +57,7 @@ async def open_worker(
         client_pool = client_pool_of(settings)
         stack.push_async_callback(client_pool.close)
         targets = ProxyTargets(proxy_targets_of(settings))
-        trust_targets(client_pool, targets)
+        await client_pool.trust(read_certificates(client_pool, targets))
         if not targets:
             log.warning("No app proxy is known: name one in ROUTEKEEPER_PROXY_TARGETS_FILE")
         dead_letters = DeadLetterProducer(kafka.connection, topics)
@@ -84,7 +85,7 @@ async def open_worker(
         tree = Follower("tree", keeper.run, stores)
         yield Worker(
             settings=settings,
-            reload=TargetsReload(settings, targets, client_pool, plane.reconciler.look_again),
+            reload=_open_reload(settings, targets, client_pool, plane, stack).request,
             stores=stores,
             plane=plane,
             poller=await _open_poller(settings, plane, stack),
@@ -105,6 +106,14 @@ async def open_worker(
                 views=engine,
             ),
         )
+
+
+def _open_reload(
+    settings: Settings, targets: ProxyTargets, pool: HttpxClientPool, plane: ControlPlane, stack: AsyncExitStack
+) -> TargetsReload:
+    reload = TargetsReload(settings, targets, pool, plane.reconciler.look_again)
+    stack.push_async_callback(reload.close)
+    return reload
 
 
 def _consumer(settings: Settings, kafka: KafkaAccess, plane: ControlPlane) -> RecordConsumer:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 from adapters.kafka.connection import KafkaConnection
+from adapters.secrets import FieldInvalid
+from domain.quantities import Bytes, Count, Seconds, SecondsOrNone
 from handlers.backoff import Backoff
 
 IsolationLevel = Literal["read_committed", "read_uncommitted"]
@@ -27,21 +29,29 @@ class ConsumerSettings:
 
     group: str = "routekeeper"
     instance_id: str | None = None
-    max_records: int = 500
-    max_wait: float = 0.2
-    fetch_max_wait: float = 0.5
-    fetch_max_bytes: int = 16 * 1024 * 1024
-    partition_fetch_max_bytes: int = 1024 * 1024
-    session_timeout: float = 30.0
-    heartbeat_interval: float = 3.0
-    rebalance_timeout: float = 30.0
-    max_poll_interval: float = 300.0
-    revocation_grace: float = 5.0
-    confirm_within: float = 10.0
-    metadata_max_age: float = 30.0
-    commit_interval: float = 1.0
+    max_records: Count = 500
+    max_wait: Seconds = 0.2
+    fetch_max_wait: Seconds = 0.5
+    fetch_max_bytes: Bytes = 16 * 1024 * 1024
+    partition_fetch_max_bytes: Bytes = 1024 * 1024
+    session_timeout: Seconds = 30.0
+    heartbeat_interval: Seconds = 3.0
+    rebalance_timeout: Seconds = 30.0
+    max_poll_interval: Seconds = 300.0
+    revocation_grace: SecondsOrNone = 5.0
+    confirm_within: Seconds = 10.0
+    metadata_max_age: Seconds = 30.0
+    commit_interval: Seconds = 1.0
     isolation_level: IsolationLevel = "read_committed"
     backoff: Backoff = field(default_factory=lambda: Backoff(base=0.2, cap=10.0))
+
+    def __post_init__(self) -> None:
+        """Raise :class:`FieldInvalid` where the times do not fit together."""
+        if self.heartbeat_interval >= self.session_timeout:
+            raise FieldInvalid(
+                "heartbeat_interval",
+                f"is {self.heartbeat_interval:g}, and must be below session_timeout, which is {self.session_timeout:g}",
+            )
 
     def for_embedded_broker(self) -> Self:
         """The same for the embedded broker, which makes every join last at least half the session timeout.

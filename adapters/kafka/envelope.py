@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, replace
 from math import isfinite
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from adapters.kafka.cloud_events import ANY_RECORD, AnyRecord, Sending, placed_by
 from adapters.kafka.encoding import topic_of
@@ -13,6 +14,7 @@ from adapters.kafka.refusals import RefusalCode, explain, find_value, refusal, s
 from adapters.kafka.topics import Topics
 from domain.autoscaling.samples import MetricsReport
 from domain.pauses import PAUSES_ID, PauseEffects, ResumeEffects
+from domain.quantities import Bytes, Count
 from domain.trace import TraceContext, trace_context
 from handlers.records import (
     CommandRecord,
@@ -32,9 +34,9 @@ class RecordLimits:
     The last one bounds the time that a record full of errors takes: each of its values may have one or more.
     """
 
-    max_bytes: int = 1024 * 1024
-    max_depth: int = 32
-    max_values: int = 10_000
+    max_bytes: Bytes = 1024 * 1024
+    max_depth: Annotated[int, Field(ge=1, le=100)] = 32
+    max_values: Count = 10_000
 
 
 _DEFAULT_LIMITS = RecordLimits()

@@ -63,6 +63,8 @@ class OAuthClient:
 
     def __post_init__(self) -> None:
         """Raise :class:`FieldInvalid` for an address that a secret must not be sent to."""
+        if self.token_url is not None and "@" in self.token_url:
+            raise FieldInvalid("token_url", "holds an @: credentials go into client_id and client_secret")
         if self.token_url is not None and not _is_safe(self.token_url):
             raise FieldInvalid("token_url", f"{self.token_url!r} is not https, nor http on this machine")
 

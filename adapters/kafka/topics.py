@@ -11,19 +11,26 @@
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Annotated, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
+from pydantic import Field
 
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.handshake import why_refused
+from adapters.secrets import FieldInvalid
 from domain.errors import RoutekeeperError
+from domain.quantities import Bytes
 
 _NO_ERROR = 0
 _POLL_INTERVAL = 0.1
+#: What Kafka allows as a topic's name.
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 class TopicsUnusable(RoutekeeperError):
@@ -63,9 +70,19 @@ class Topics:
     dead_letters: str = "routekeeper.dead-letters"
     events: str = "routekeeper.events"
     desired_routes: str = "routekeeper.desired-routes"
-    partitions: int = 4
-    replication_factor: int = 1
-    dead_letter_max_bytes: int = 4 * 1024 * 1024
+    partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
+    replication_factor: Annotated[int, Field(ge=1, le=32_767)] = 1
+    dead_letter_max_bytes: Bytes = 4 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        """Raise :class:`FieldInvalid` where a name is none, or that of another topic."""
+        first: dict[str, str] = {}
+        for field in ("commands", "routes", "metrics", "dead_letters", "events", "desired_routes"):
+            name = getattr(self, field)
+            if not _NAME.fullmatch(name) or name in {".", ".."}:
+                raise FieldInvalid(field, f"{name!r:.80} is no topic's name: 1 to 249 letters, digits, '.', '_' or '-'")
+            if first.setdefault(name, field) != field:
+                raise FieldInvalid(field, f"is {name!r}, and so is {first[name]}: each needs a topic of its own")
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -51,6 +51,13 @@ class PostgresAddress:
             raise PostgresAddressInvalid(_FORM)
         self._given = given
 
+    @property
+    def database(self) -> tuple[str, str, str]:
+        """Host, port and name, by which it is told apart from other databases."""
+        given = self._given
+        host = given.get("host") or given.get("hostaddr") or "localhost"
+        return host, given.get("port", "5432"), given.get("dbname") or given.get("user", "")
+
     def conninfo(self, session: Mapping[str, str] | None = None) -> str:
         """The same as :meth:`parameters`, as one text."""
         return make_conninfo(**self.parameters(session))

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 from service.doctor.database import check_stores
-from service.doctor.finding import Finding, Patience, failed, ok
+from service.doctor.finding import Finding, Patience, failed, guarded, ok
 from service.doctor.kafka import check_kafka
+from service.doctor.prometheus import check_prometheus
 from service.doctor.proxies import check_proxies
 from service.effective_settings import effective_settings
 from service.settings import SettingsInvalid, load_settings
@@ -23,7 +24,10 @@ async def check_up(patience: Patience) -> Sequence[Finding]:
         ]
     chosen = sum(each.origin is not Origin.DEFAULT for each in effective_settings(settings))
     groups = await asyncio.gather(
-        check_stores(settings, patience), check_kafka(settings, patience), check_proxies(settings, patience)
+        guarded("database", check_stores(settings, patience)),
+        guarded("kafka", check_kafka(settings, patience)),
+        guarded("proxy targets", check_proxies(settings, patience)),
+        guarded("prometheus", check_prometheus(settings, patience)),
     )
     return [
         ok("settings", f"{chosen} set, the others at their defaults"),

@@ -47,13 +47,23 @@ class Patience:
     skew_seconds: float = 5.0
 
 
+async def guarded(check: str, work: Awaitable[Sequence[Finding]]) -> Sequence[Finding]:
+    """Do some checks; a value that a library cannot take and nobody has foreseen ends these, and no others."""
+    try:
+        return await work
+    except ValueError as error:
+        # Without its words, which may repeat a secret.
+        found = f"the check could not be made: {type(error).__name__}"
+        return [failed(check, found, "look for an odd character in the settings that this check goes by")]
+
+
 async def within(
     patience: Patience, check: str, repair: str, work: Callable[[], Awaitable[Sequence[Finding]]]
 ) -> Sequence[Finding]:
-    """Do some checks; taking too long is a finding."""
+    """Do some checks; taking too long is a finding, and so is what :func:`guarded` catches."""
     try:
         async with asyncio.timeout(patience.check_seconds):
-            return await work()
+            return await guarded(check, work())
     except TimeoutError:
         return [failed(check, f"no answer within {patience.check_seconds:g} s", repair)]
 

@@ -24,7 +24,7 @@ _UNAUTHORIZED = frozenset({401, 403})
 async def check_proxies(settings: Settings, patience: Patience) -> Sequence[Finding]:
     """Whether each target's address resolves, lets us connect, answers, and accepts the token."""
     try:
-        targets = proxy_targets_of(settings)
+        targets = await asyncio.to_thread(proxy_targets_of, settings)
     except SettingsInvalid as error:
         return [failed(_TARGETS, str(error), "correct the file")]
     if not targets:
@@ -47,8 +47,9 @@ async def _asked(
     parts = urlsplit(url)
     try:
         await asyncio.get_running_loop().getaddrinfo(parts.hostname, None, type=socket.SOCK_STREAM)
-    except OSError as error:
-        return [failed(check, f"{parts.hostname} does not resolve: {error.strerror}", "correct the address, or DNS")]
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no host is called so"
+        return [failed(check, f"{parts.hostname} does not resolve: {why}", "correct the address, or DNS")]
     try:
         answer = await probe(
             target.addr,

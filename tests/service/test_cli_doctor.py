@@ -129,7 +129,7 @@ async def test_topics_that_are_missing_or_do_not_fit_together_are_named(
 ) -> None:
     wider = replace(topics, commands=f"test-{uuid4()}", partitions=3)
     await ensure_topics(kafka, wider)
-    missing = replace(wider, events=f"test-{uuid4()}", desired_routes=wider.routes)
+    missing = replace(wider, events=f"test-{uuid4()}", desired_routes=wider.events)
     environment = {"ROUTEKEEPER_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers, **names_of(missing)}
 
     code, findings = await doctor(tmp_path, **environment)
@@ -158,6 +158,7 @@ async def test_each_proxy_is_told_apart_by_what_is_wrong_with_it(tmp_path: Path)
         server_answering(never_answers) as silent,
     ):
         groups = {"strict": strict.address, "web": web, "silent": silent, "nowhere": "no-such-host.invalid"}
+        groups["odd"] = "a..b"
         code, findings = await doctor(tmp_path, "--timeout", "1", **targets(tmp_path, **groups))
 
     expected = {
@@ -165,6 +166,7 @@ async def test_each_proxy_is_told_apart_by_what_is_wrong_with_it(tmp_path: Path)
         "web": "answers 404, which an app proxy would not",
         "silent": "no answer within 1 s|ReadTimeout",
         "nowhere": "no-such-host.invalid does not resolve",
+        "odd": "a..b does not resolve",
     }
     assert code == 1
     for group, said in expected.items():

@@ -48,6 +48,10 @@ c: {{address: "https://proxy:3/", token: {{env: A_TOKEN}}}}
         ("a: {address: 'proxy:1', token: {file: /no/such/file}}", "/no/such/file"),
         (f"a: [{TOKEN}", "not YAML"),
         (f"- {TOKEN}", "dictionary"),
+        ("", "is empty; write {} for no proxies"),
+        ("# nothing yet\n", "is empty"),
+        ("[" * 20_000, "is not usable: it is nested too deep"),
+        (f"a: {{address: 'proxy:1', token: {{value: {TOKEN}}}}}\n" + "#" * 1024 * 1024, "is longer than 1048576 bytes"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_where_and_shows_no_token(tmp_path: Path, text: str, complaint: str) -> None:
@@ -61,3 +65,21 @@ def test_a_file_that_cannot_be_used_says_where_and_shows_no_token(tmp_path: Path
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match=r"missing\.yaml"):
         load_proxy_targets(tmp_path / "missing.yaml")
+
+
+def test_no_proxies_are_written_explicitly(tmp_path: Path) -> None:
+    assert load_proxy_targets(written(tmp_path, "{}")) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"), [("", "is empty"), (" \n", "is empty"), (TOKEN * 10_000, "is longer than 65536 bytes")]
+)
+def test_a_token_file_that_holds_no_token_is_named(tmp_path: Path, content: str, complaint: str) -> None:
+    (tmp_path / "token").write_text(content)
+    file = written(tmp_path, f"a: {{address: 'proxy:1', token: {{file: {tmp_path / 'token'}}}}}")
+
+    with pytest.raises(SettingsInvalid) as refused:
+        load_proxy_targets(file)
+
+    assert f"token file {tmp_path / 'token'} {complaint}" in str(refused.value)
+    assert TOKEN not in str(refused.value)

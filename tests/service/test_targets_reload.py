@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -25,7 +25,7 @@ from service.demo.client import DemoClient
 from service.demo.reference_proxy import ReferenceProxy
 from service.demo.worker_process import WorkerProcess
 from service.kafka_access import embedded_broker, known_kafka
-from service.proxy_targets import ProxyTargets, load_proxy_targets, trust_targets
+from service.proxy_targets import ProxyTargets, load_proxy_targets, read_certificates
 from service.settings import Settings, SettingsInvalid
 from service.targets_reload import TargetsReload
 from tests.secured_kafka import Certificates
@@ -39,11 +39,22 @@ class Reload:
     def __init__(self, folder: Path) -> None:
         self.file = folder / "targets.yaml"
         self.told: list[Collection[str]] = []
+        self._heard = asyncio.Event()
         self.write("a")
         self.settings = Settings(proxy_targets_file=self.file, data_dir=folder)
         self.targets = ProxyTargets(load_proxy_targets(self.file))
         self.pool = HttpxClientPool()
-        self.now: Callable[[], None] = TargetsReload(self.settings, self.targets, self.pool, self.told.append)
+        self.again = TargetsReload(self.settings, self.targets, self.pool, self._hear)
+        self.now = self.again.reload
+
+    def _hear(self, groups: Collection[str]) -> None:
+        self.told.append(groups)
+        self._heard.set()
+
+    async def news(self) -> None:
+        """Wait until another reload is over."""
+        await self._heard.wait()
+        self._heard.clear()
 
     def write(self, *groups: str, token: str = TOKEN, more: str = "") -> None:
         lines = [f"{group}: {{address: 'proxy:1', token: {{value: {token}}}{more}}}" for group in groups]
@@ -57,13 +68,13 @@ async def reload(tmp_path: Path) -> AsyncIterator[Reload]:
     await reload.pool.close()
 
 
-def test_groups_that_come_go_and_change_are_taken_over_at_once(
+async def test_groups_that_come_go_and_change_are_taken_over_at_once(
     reload: Reload, caplog: pytest.LogCaptureFixture
 ) -> None:
     reload.write("a", "b", token="another-one")
 
     with caplog.at_level(logging.INFO):
-        reload.now()
+        await reload.now()
 
     assert set(reload.targets) == {"a", "b"}
     assert reload.targets["a"].api_token == "another-one"
@@ -73,12 +84,12 @@ def test_groups_that_come_go_and_change_are_taken_over_at_once(
 
 
 @pytest.mark.parametrize("text", ["a: [", "a: {address: 'proxy:1'}", "- x", f"a: {{token: {TOKEN}}}"])
-def test_a_file_that_cannot_be_used_is_refused_and_the_old_targets_stay(
+async def test_a_file_that_cannot_be_used_is_refused_and_the_old_targets_stay(
     reload: Reload, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     reload.file.write_text(text)
 
-    reload.now()
+    await reload.now()
 
     assert set(reload.targets) == {"a"}
     assert not reload.told
@@ -87,13 +98,48 @@ def test_a_file_that_cannot_be_used_is_refused_and_the_old_targets_stay(
     assert TOKEN not in caplog.text
 
 
-def test_certificates_that_cannot_be_read_are_refused_as_well(reload: Reload, caplog: pytest.LogCaptureFixture) -> None:
+async def test_certificates_that_cannot_be_read_are_refused_as_well(
+    reload: Reload, caplog: pytest.LogCaptureFixture
+) -> None:
     reload.file.write_text("a: {address: 'https://proxy:1', token: {value: x}, ca_file: /no/such/ca.pem}")
 
-    reload.now()
+    await reload.now()
 
     assert reload.targets["a"].addr == "proxy:1"
     assert "'/no/such/ca.pem' cannot be used" in caplog.text
+
+
+async def test_requests_that_come_during_a_reload_make_one_more_of_it(reload: Reload) -> None:
+    """What was written after the first one had read the file is not missed, and nothing is read twice at a time."""
+    reload.write("a", "b")
+    reload.again.request()
+    await asyncio.sleep(0)
+    reload.write("a", "b", "c")
+    reload.again.request()
+    reload.again.request()
+
+    async with asyncio.timeout(10):
+        while "c" not in reload.targets:
+            await reload.news()
+    await reload.again.close()
+    reload.again.request()
+
+    assert set(reload.targets) == {"a", "b", "c"}
+    assert len(reload.told) <= 2
+
+
+async def test_the_event_loop_goes_on_while_a_slow_file_is_read(reload: Reload) -> None:
+    """A pipe that nobody writes to yet stands for a disk that does not answer."""
+    reload.file.unlink()
+    os.mkfifo(reload.file)
+    reload.again.request()
+    await asyncio.sleep(0)
+
+    await asyncio.to_thread(reload.write, "z")
+
+    async with asyncio.timeout(10):
+        await reload.news()
+    assert set(reload.targets) == {"z"}
 
 
 def test_one_proxy_has_one_certificate_authority(tmp_path: Path) -> None:
@@ -104,7 +150,7 @@ def test_one_proxy_has_one_certificate_authority(tmp_path: Path) -> None:
     )
 
     with pytest.raises(SettingsInvalid, match="'b': ca_file: https://proxy:1 has another one"):
-        trust_targets(reload.pool, load_proxy_targets(reload.file))
+        read_certificates(reload.pool, load_proxy_targets(reload.file))
 
 
 @pytest.mark.parametrize(
@@ -146,10 +192,10 @@ async def test_each_https_proxy_is_checked_against_its_own_certificates(tmp_path
     server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
     url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     client = AppProxyClient(pool.load_client_session(), url, TOKEN)
-    pool.trust({url: theirs.ca_file})
+    await pool.trust(pool.read_certificates({url: theirs.ca_file}))
     with pytest.raises(ProxyUnreachable, match="CERTIFICATE_VERIFY_FAILED"):
         await client.delete_endpoint(uuid4())
-    pool.trust({url: ours.ca_file})
+    await pool.trust(pool.read_certificates({url: ours.ca_file}))
     await client.delete_endpoint(uuid4())
     await pool.close()
     server.close()
