@@ -81,7 +81,9 @@ def _changes(state: Deployment, event: e.DeploymentEvent) -> dict[str, Any]:
             fired = {name: at for name, at in state.rules_fired_at.items() if name in kept}
             failures = _without(state, Operation.CALCULATE)
             changed = {"scaling_policy": event.policy, "scaling_reason": None}
-            return {**changed, "rules_fired_at": fired, "failures": failures}
+            metrics = {(rule.source, rule.metric) for rule in event.policy.rules if isinstance(rule, MetricRule)}
+            used = {metric: at for metric, at in state.watermarks_used.items() if metric in metrics}
+            return {**changed, "rules_fired_at": fired, "watermarks_used": used, "failures": failures}
         case e.ScalingPauseSet():
             return {"scaling_pause": event.pause}
         case e.ReplicasOverridden():

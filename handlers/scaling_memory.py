@@ -133,10 +133,7 @@ class ScalingMemory:
             self._queries[deployment.id] = policy.queries
         else:
             self._queries.pop(deployment.id, None)
-        # Nobody knows why there was no evaluation for so long: nothing is removed at once.
-        history = restored(records, policy.memory_seconds)
-        if history.evaluated_at is not None:
-            history = history.begun(deployment.target_replica_count, self._clock(), policy.memory_seconds, 0.0)
+        history = restored(records, policy.memory_seconds)._replace(is_restored=True)
         self._known[deployment.id] = _Remembered(policy, limits, windows, history)
 
     def _added(

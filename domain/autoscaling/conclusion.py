@@ -70,7 +70,7 @@ def conclude(
         if stabilization is not None:
             able = Able.DOWN_STABILIZED if proposal.replicas < count else Able.UP_STABILIZED
         limit = _limited(count, around, history, rated=not proposal.unlimited)
-    desired = current if _is_paused(pause, limit.replicas - current) else limit.replicas
+    desired = current if pause.forbids(limit.replicas - current) else limit.replicas
     if desired != limit.replicas:
         able = Able.PAUSED
     elif desired != current:
@@ -98,7 +98,7 @@ def outside_bounds(around: Circumstance, history: ScalingHistory, outcomes: Sequ
     """Bring a count that is outside the bounds inside, without asking any metric."""
     current, now, bounds, _, pause = around
     wanted = bounds.clamp(current)
-    paused = _is_paused(pause, wanted - current)
+    paused = pause.forbids(wanted - current)
     desired = current if paused else wanted
     winner = next((outcome.rule for outcome in outcomes if wanted in {outcome.floor, outcome.ceiling}), None)
     reasoning = Reasoning(
@@ -154,12 +154,6 @@ def _acted_on(outcomes: Sequence[RuleOutcome], desired: int) -> Recommendation |
 
 def _watermark(outcomes: Sequence[RuleOutcome]) -> datetime | None:
     return max([outcome.watermark for outcome in outcomes if outcome.watermark is not None], default=None)
-
-
-def _is_paused(pause: Pause, change: int) -> bool:
-    if change > 0:
-        return pause in {Pause.SCALE_OUT, Pause.ALL}
-    return change < 0 and pause in {Pause.SCALE_IN, Pause.ALL}
 
 
 def _reason(proposal: Proposal, desired: int, current: int, why: Reasoning) -> DecisionReason:

@@ -69,7 +69,9 @@ class ScalingHistory(NamedTuple):
     """Recommendations and changes of the recent past, and what single rules remember, by the rule's name.
 
     ``highs`` keeps each recommendation that none since has reached, ``lows`` each that none since has undercut: that is
-    all that the highest and the lowest of any window depend on, however many there were.
+    all that the highest and the lowest of any window depend on, however many there were. ``acted_on`` is the newest
+    sample that there was when the count was last changed, and what it was changed to. ``is_restored`` says that it was
+    read from what was recorded, and nothing was evaluated since: nobody knows why there was no evaluation for so long.
     """
 
     evaluated_at: datetime | None = None
@@ -78,13 +80,15 @@ class ScalingHistory(NamedTuple):
     changes: tuple[ScaleChange, ...] = ()
     acted_on: Recommendation | None = None
     memories: Mapping[str, RuleMemory] = MappingProxyType({})
+    is_restored: bool = False
 
-    def begun(self, current: int, now: datetime, window: float, lateness: float = LATENESS) -> "ScalingHistory":
+    def begun(self, current: int, now: datetime, window: float) -> "ScalingHistory":
         """Where nothing is known of the last ``window`` seconds, record the current count as a recommendation.
 
-        That is what keeps a restart from scaling in at once (Kubernetes' ``recordInitialRecommendation``).
+        That is what keeps a restart from scaling in at once (Kubernetes' ``recordInitialRecommendation``). Without a
+        restart an evaluation may come up to :data:`LATENESS` seconds later than that.
         """
-        at = self.evaluated_at
+        at, lateness = self.evaluated_at, 0.0 if self.is_restored else LATENESS
         if at is not None and abs((now - at).total_seconds()) <= window + lateness:
             return self
         return self.recommended(current, now, {})

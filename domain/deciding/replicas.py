@@ -49,7 +49,8 @@ def _target_under(policy: ScalingPolicy, state: Deployment, now: datetime) -> li
     target = state.target_replica_count
     wanted = target if policy.rules else state.replica_spec.replica_count
     desired = policy.clamp(wanted)
-    if desired == target:
+    pause = policy.pause.joined(state.scaling_pause)
+    if desired == target or pause.forbids(desired - target):
         return []
     reason = DecisionReason.MANUAL if desired == wanted else DecisionReason.BOUNDS
     decision = ScalingDecision(previous=target, desired=desired, reason=reason)

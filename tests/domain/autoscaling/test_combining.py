@@ -84,11 +84,13 @@ def test_step_rules_in_opposite_directions_do_not_hold_each_other() -> None:
         assert desired(loaded(90, UP, DOWN, policy=policy)) == 7
 
 
-def test_a_step_rule_without_samples_does_not_hold_another_one() -> None:
-    """So it was with the first release's policies, which have step rules alone."""
+def test_a_step_rule_without_samples_blocks_removing_by_another_one_and_not_adding() -> None:
     blind = UP.model_copy(update={"name": "blind", "metric": "nothing"})
 
-    assert desired(loaded(10, blind, DOWN)) == 3
+    down = loaded(10, blind, DOWN)
+
+    assert (down.desired, down.reason) == (5, DecisionReason.NO_METRICS)
+    assert loaded(90, blind, UP).desired == 7
 
 
 def test_step_rules_none_of_which_can_tell_block_removing() -> None:
