@@ -44,13 +44,14 @@ class _Limit(NamedTuple):
 
 
 class Circumstance(NamedTuple):
-    """What a conclusion is drawn in."""
+    """What a conclusion is drawn in; the count that an override ``held`` until it ended is one more recommendation."""
 
     current: int
     now: datetime
     bounds: Bounds
     pace: Pace
     pause: Pause
+    held: Recommendation | None = None
 
 
 def conclude(
@@ -60,13 +61,13 @@ def conclude(
 
     ``history`` holds what the proposal recommends already.
     """
-    current, now, bounds, pace, pause = around
+    current, now, bounds, pace, pause, held = around
     able, stabilization, count = Able.READY, None, current
     limit = _Limit(current, Limited.NO)
     if proposal.replicas is not None:
         count = proposal.replicas
         if not proposal.unheld:
-            count, stabilization = stabilized(proposal.replicas, current, history, now, pace)
+            count, stabilization = stabilized(proposal.replicas, current, history.recalling(held), now, pace)
         if stabilization is not None:
             able = Able.DOWN_STABILIZED if proposal.replicas < count else Able.UP_STABILIZED
         limit = _limited(count, around, history, rated=not proposal.unlimited)
@@ -96,7 +97,7 @@ def conclude(
 
 def outside_bounds(around: Circumstance, history: ScalingHistory, outcomes: Sequence[RuleOutcome]) -> Conclusion:
     """Bring a count that is outside the bounds inside, without asking any metric."""
-    current, now, bounds, _, pause = around
+    current, now, bounds, _, pause, _ = around
     wanted = bounds.clamp(current)
     paused = pause.forbids(wanted - current)
     desired = current if paused else wanted
@@ -130,7 +131,7 @@ def due_dates(conclusion: Conclusion, now: datetime) -> list[datetime]:
 
 
 def _limited(count: int, around: Circumstance, history: ScalingHistory, *, rated: bool) -> _Limit:
-    current, now, bounds, pace, _ = around
+    current, now, bounds, pace, _, _ = around
     if count > current:
         rate = rate_limit(pace, current, 1, history, now) if rated else None
         most, limited = bounds.most, Limited.TOO_MANY

@@ -93,6 +93,12 @@ class ScalingHistory(NamedTuple):
             return self
         return self.recommended(current, now, {})
 
+    def after_override(self, ended: Recommendation | None) -> "ScalingHistory":
+        """Drop what rules remember of the time before an override, during which none was asked."""
+        if ended is None or self.evaluated_at is None or self.evaluated_at >= ended.at:
+            return self
+        return self._replace(memories=MappingProxyType({}))
+
     def recommended(
         self, replicas: int | None, now: datetime, memories: Mapping[str, RuleMemory] | None = None
     ) -> "ScalingHistory":
@@ -111,6 +117,12 @@ class ScalingHistory(NamedTuple):
         if len(kept) >= MAX_ENTRIES:
             kept[:2] = [ScaleChange(kept[1].at, kept[0].change + kept[1].change)]
         return self._replace(changes=(*kept, ScaleChange(now, change)), acted_on=acted_on)
+
+    def recalling(self, entry: Recommendation | None) -> "ScalingHistory":
+        """Give the history with one more recommendation, of a moment before the last one."""
+        if entry is None:
+            return self
+        return self._replace(highs=_inserted(self.highs, entry, sign=1), lows=_inserted(self.lows, entry, sign=-1))
 
     def highest(self, now: datetime, window: float) -> Recommendation | None:
         """The highest recommendation younger than ``window`` seconds."""
@@ -143,6 +155,13 @@ def _kept(
         merged = Recommendation(entries[first + 1].at, entries[first].replicas)
         return (merged, *entries[first + 2 : last], entry)
     return (*entries[first:last], entry)
+
+
+def _inserted(entries: tuple[Recommendation, ...], entry: Recommendation, *, sign: int) -> tuple[Recommendation, ...]:
+    before = [each for each in entries if each.at <= entry.at and (each.replicas - entry.replicas) * sign > 0]
+    after = [each for each in entries if each.at > entry.at]
+    hidden = after and (after[0].replicas - entry.replicas) * sign >= 0
+    return entries if hidden else (*before, entry, *after)
 
 
 def _first_within(entries: Sequence[Recommendation], now: datetime, window: float) -> Recommendation | None:

@@ -112,7 +112,7 @@ def windowed(
 def test_after_a_restart_it_starts_in_a_panic_so_that_nothing_is_removed() -> None:
     first = windowed(10, 5, ScalingHistory())
 
-    assert (first.desired, outcome(first).finding) == (5, Finding.PANIC)
+    assert (first.desired, outcome(first).finding) == (5, Finding.PANIC_PEAK)
     assert windowed(10, 5, first.history, 59).desired == 5
     assert windowed(10, 5, first.history, 60).desired == 2
 
