@@ -16,7 +16,7 @@ class DeciderLimits:
 
     batch_size: int = 200
     batch_wait_seconds: float = 0.005
-    cached_deployments: int = 50_000
+    cached_deployments: int = 100_000
     queued_submissions: int = 1_000
     conflict_attempts: int = 3
     unavailable_backoff: Backoff = field(default_factory=lambda: Backoff(base=0.05, cap=5.0))

@@ -97,7 +97,9 @@ def assemble(  # noqa: PLR0913 - where parts meet, each one is an argument that 
     log = MeasuredLog(event_log, telemetry)
     decider = Decider(log, dead_letters, context, ownership=ownership, clock=clock, limits=settings.decider)
     observers.follow(decider, ownership, clock)
-    scaling = ScalingMemory(event_log, clock=clock, limits=settings.scaling_memory)
+    scaling = ScalingMemory(
+        event_log, clock=clock, limits=settings.scaling_memory, backoff=settings.reconciler.stuck_backoff
+    )
     repository = EventSourcedDeploymentRepository(
         decider, proxy_targets, scaling, clock=clock, decision_limits=settings.decisions
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from domain.autoscaling.behavior import Behavior, RatePolicy, RateUnit, ScalingRules
 from domain.autoscaling.engine import Evaluation, ScalingInput, evaluate
 from domain.autoscaling.history import ScalingHistory
 from domain.autoscaling.metric import Comparator, MetricSource
@@ -105,22 +106,24 @@ def test_a_step_rule_that_was_outranked_does_not_act_on_the_same_sample_a_moment
 
 def test_a_need_that_is_ripe_stays_ripe_while_something_else_holds_the_count() -> None:
     """Stabilization of a minute outlasts the rule's own delay of half a minute."""
-    window = {"scale_up": {"stabilization_window_seconds": 60}, "scale_down": {}}
+    up = ScalingRules(
+        stabilization_window_seconds=60,
+        policies=(RatePolicy(unit=RateUnit.REPLICAS, value=100, period_seconds=1),),
+    )
     history, desired = REMEMBERING.recommended(2, NOW), []
-    for seconds in range(0, 120, 10):
+    for seconds in range(0, 90, 10):
         evaluation = evaluated(
             REQUESTS,
             current=2,
             samples=[of_whole(60, at=after(seconds))],
             history=history,
             now=after(seconds),
-            policy={"behavior": window},
+            policy={"behavior": Behavior(scale_up=up)},
         )
         history = evaluation.history
         desired.append(evaluation.desired)
 
-    assert desired[:8] == [2] * 8
-    assert desired[9] > 2
+    assert desired == [2] * 8 + [6]
 
 
 def test_a_need_must_last_anew_once_the_count_was_changed() -> None:

@@ -135,6 +135,15 @@ def test_a_query_answers_for_the_deployment_as_it_is() -> None:
     assert desired(evaluated(rule, current=5, samples=[sample])) == 7
 
 
+def test_a_query_that_answers_by_route_counts_with_the_mean_of_the_routes() -> None:
+    rule = UP.model_copy(update={"source": MetricSource.PROMETHEUS, "query": "queue"})
+    samples = [s.model_copy(update={"source": MetricSource.PROMETHEUS}) for s in of_routes([70, 100, None, None, None])]
+
+    evaluation = evaluated(rule, current=5, samples=samples)
+
+    assert (evaluation.desired, outcome(evaluation).value, outcome(evaluation).missing) == (7, 85, 3)
+
+
 @pytest.mark.parametrize(
     ("pause", "up", "down"), [("none", 7, 3), ("scale-in", 7, 5), ("scale-out", 5, 3), ("all", 5, 5)]
 )
