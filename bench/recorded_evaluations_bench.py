@@ -4,9 +4,11 @@ Runs the whole way of an evaluation in one process: executor, repository, engine
 of ten replicas with one sample each, in batches. Run it from the top of the project::
 
     python -m bench.recorded_evaluations_bench [--postgres URL] [--deployments 1000 10000] [--rules 3]
+    python -m bench.recorded_evaluations_bench --deployments 100000 --rules 3
 
-Without ``--postgres`` the log is an SQLite file. The last column is the processor's time, which neighbours on the
-machine disturb least: the cost of one evaluation must not grow with the number of deployments.
+The second one is what a single worker is meant to hold, and takes some minutes. Without ``--postgres`` the log is an
+SQLite file. The last column is the processor's time, which neighbours on the machine disturb least: the cost of one
+evaluation must not grow with the number of deployments.
 """
 
 import argparse

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from domain.autoscaling.decision import ReasonKey
+from domain.autoscaling.history import Recommendation
 from domain.autoscaling.metric import MetricSource
 from domain.autoscaling.rules import Pause, ScalingPolicy
 from domain.operations import Operation, OperationFailure
@@ -98,8 +99,10 @@ class Deployment:
 
     ``routes`` holds the routes that are not over; ``rules_fired_at`` says when each scaling rule last changed the
     number of replicas, ``scaling_reason`` why the policy last decided as it did; ``scaling_pause`` is what was paused
-    by a command, apart from the policy; ``start_failures`` counts routes in a row that failed to start;
-    ``intent_version`` is the version at which what is asked of the deployment last changed.
+    by a command, apart from the policy; ``override_ended`` says when the last override ended, and with which count;
+    ``watermarks_used`` is up to when samples of each metric were acted on by a step rule; ``start_failures`` counts
+    routes in a row that failed to start; ``intent_version`` is the version at which what is asked of the deployment
+    last changed.
     """
 
     id: UUID
@@ -118,6 +121,7 @@ class Deployment:
     scaling_policy: ScalingPolicy = field(default_factory=ScalingPolicy)
     scaling_pause: Pause = Pause.NONE
     override: ReplicaOverride | None = None
+    override_ended: Recommendation | None = None
     routes: Mapping[UUID, Route] = field(default_factory=dict)
     endpoint: Endpoint = field(default_factory=Endpoint)
     last_scaled_at: datetime | None = None

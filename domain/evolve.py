@@ -6,6 +6,8 @@ from typing import Any, Final, assert_never
 from uuid import UUID
 
 from domain import events as e
+from domain.autoscaling.history import Recommendation
+from domain.autoscaling.metric import MetricRule
 from domain.deployment import (
     Deployment,
     Endpoint,
@@ -75,20 +77,25 @@ def _changes(state: Deployment, event: e.DeploymentEvent) -> dict[str, Any]:
         case e.TargetRevisionSet():
             return {"target_revision": event.revision}
         case e.ReplicaCountSet():
-            return {"replica_spec": ReplicaSpec(replica_count=event.replica_count), "override": None}
+            spec = ReplicaSpec(replica_count=event.replica_count)
+            return {"replica_spec": spec, "override": None, "override_ended": None}
         case e.ScalingPolicySet():
             kept = {rule.name for rule in event.policy.rules}
             fired = {name: at for name, at in state.rules_fired_at.items() if name in kept}
             failures = _without(state, Operation.CALCULATE)
             changed = {"scaling_policy": event.policy, "scaling_reason": None}
-            return {**changed, "rules_fired_at": fired, "failures": failures}
+            metrics = {(rule.source, rule.metric) for rule in event.policy.rules if isinstance(rule, MetricRule)}
+            used = {metric: at for metric, at in state.watermarks_used.items() if metric in metrics}
+            return {**changed, "rules_fired_at": fired, "watermarks_used": used, "failures": failures}
         case e.ScalingPauseSet():
             return {"scaling_pause": event.pause}
         case e.ReplicasOverridden():
             override = ReplicaOverride(replica_count=event.replica_count, until=event.until)
             return {"override": override, "replica_spec": _desire(state, event.replica_count)}
         case e.ReplicaOverrideExpired():
-            return {"override": None, "replica_spec": _desire(state, event.desired_replica_count)}
+            spec = _desire(state, event.desired_replica_count)
+            ended = Recommendation(event.at, spec.target_replica_count)
+            return {"override": None, "override_ended": ended, "replica_spec": spec}
         case e.DesiredReplicasCalculated():
             return _desired_replicas_calculated(state, event)
         case e.ScaledOut():

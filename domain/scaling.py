@@ -42,6 +42,7 @@ def evaluate_rules(state: Deployment, samples: SampleWindows, history: ScalingHi
         history=history,
         rules_fired_at=state.rules_fired_at,
         watermarks_used=state.watermarks_used,
+        override_ended=state.override_ended,
         baseline=spec.replica_count,
         stopped=spec.desired_replica_count is None and not wakes,
     )

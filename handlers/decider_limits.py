@@ -17,7 +17,7 @@ class DeciderLimits:
 
     batch_size: Count = 200
     batch_wait_seconds: SecondsOrNone = 0.005
-    cached_deployments: Count = 50_000
+    cached_deployments: Count = 100_000
     queued_submissions: Count = 1_000
     conflict_attempts: Count = 3
     unavailable_backoff: Backoff = field(default_factory=lambda: Backoff(base=0.05, cap=5.0))

@@ -7,6 +7,7 @@ goes on in the middle of a window.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -19,6 +20,8 @@ from domain.autoscaling.window import MetricKey, SampleWindows, WindowLimits
 from domain.deployment import Deployment
 from domain.quantities import Count
 from domain.scaling import looks_back, window_limits
+from handlers.backoff import Backoff
+from handlers.patience import read_patiently
 from handlers.ports import EventLog, SampleReport
 
 #: After how long an evaluation that did not come to an end is tried again (seconds).
@@ -65,10 +68,12 @@ class ScalingMemory:
         *,
         clock: Callable[[], datetime],
         limits: ScalingMemoryLimits = ScalingMemoryLimits(),
+        backoff: Backoff | None = None,
     ) -> None:
         self._log = event_log
         self._clock = clock
         self._limits = limits
+        self._backoff = backoff or Backoff()
         self._known: dict[UUID, _Remembered] = {}
         self._arrived: dict[UUID, list[SampleReport]] = {}
         self._unchanged: list[Unchanged] = []
@@ -87,7 +92,7 @@ class ScalingMemory:
         return known.windows is not before
 
     async def restore(self, deployments: Collection[Deployment]) -> None:
-        """Read what is not known of the deployments, or was kept for another policy. Raises ``LogUnavailable``.
+        """Read what is not known of the deployments, or was kept for another policy, as soon as the log answers.
 
         They count as due soon from then on, until :meth:`remember` is told what their evaluation came to.
         """
@@ -103,7 +108,7 @@ class ScalingMemory:
             generation = self._generation
             self._arrived |= {d.id: [] for d in missing}
             try:
-                reports, records = await self._read(missing)
+                reports, records = await read_patiently(partial(self._read, missing), "samples", self._backoff)
                 for deployment in missing:
                     known = [*reports.get(deployment.id, ()), *self._arrived[deployment.id]]
                     self._take_over(deployment, known, records.get(deployment.id, ()))
@@ -134,10 +139,7 @@ class ScalingMemory:
             self._queries[deployment.id] = policy.queries
         else:
             self._queries.pop(deployment.id, None)
-        # Nobody knows why there was no evaluation for so long: nothing is removed at once.
-        history = restored(records, policy.memory_seconds)
-        if history.evaluated_at is not None:
-            history = history.begun(deployment.target_replica_count, self._clock(), policy.memory_seconds, 0.0)
+        history = restored(records, policy.memory_seconds)._replace(is_restored=True)
         self._known[deployment.id] = _Remembered(policy, limits, windows, history)
 
     def _added(

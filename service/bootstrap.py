@@ -97,7 +97,7 @@ def assemble(  # noqa: PLR0913 - where parts meet, each one is an argument that 
     log = MeasuredLog(event_log, telemetry)
     decider = Decider(log, dead_letters, context, ownership=ownership, clock=clock, limits=settings.decider)
     observers.follow(decider, ownership, clock)
-    scaling = ScalingMemory(event_log, clock=clock, limits=settings.scaling_memory)
+    scaling = _scaling_memory(settings, event_log, clock)
     repository = EventSourcedDeploymentRepository(
         decider, proxy_targets, scaling, clock=clock, decision_limits=settings.decisions
     )
@@ -142,6 +142,11 @@ def assemble(  # noqa: PLR0913 - where parts meet, each one is an argument that 
         gate=gate,
         pauses=PauseFollower(event_log, gate, settings.pauses),
     )
+
+
+def _scaling_memory(settings: Settings, event_log: EventLog, clock: Callable[[], datetime]) -> ScalingMemory:
+    backoff = settings.reconciler.stuck_backoff
+    return ScalingMemory(event_log, clock=clock, limits=settings.scaling_memory, backoff=backoff)
 
 
 def _context(settings: Settings, ownership: Ownership, new_id: NewId, standing: StandingFacts) -> DecisionContext:

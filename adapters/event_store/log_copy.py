@@ -111,6 +111,7 @@ TABLES: Final = (
             "desired": Kind.INTEGER,
             "memories": Kind.TEXT,
             "samples_until": Kind.INSTANT,
+            "resumed": Kind.FLAG,
         },
         1,
     ),

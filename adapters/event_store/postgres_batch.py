@@ -52,20 +52,20 @@ class BatchInsert:
         Raises :class:`PositionConflict`, else ``UniqueViolation``, for outcomes rather than for versions, and what the
         database raises beyond that.
         """
-        positions, _, events, _, _ = (
-            [connection.execute(statement, parameters, prepare=True, binary=True) for statement, parameters in calls]
-            for calls in (
-                self._on_positions,
-                self._on_outcomes,
-                self._on_events,
-                self._on_due,
-                self._on_scaling,
-            )
-        )
+
+        def send(calls: Sequence[_Call]) -> list[Cursor[DictRow]]:
+            return [connection.execute(statement, given, prepare=True, binary=True) for statement, given in calls]
+
+        positions = send(self._on_positions)
         try:
+            send(self._on_outcomes)
+            events = send(self._on_events)
+            send(self._on_due)
+            send(self._on_scaling)
             pipeline.sync()
         except UniqueViolation:
-            # An outcome or a version is there already. What was sent before has its answer, and is judged first.
+            # An outcome or a version is there already, which may be known before all is sent. What was sent first has
+            # its answer by then, and is judged first.
             self._judge(positions)
             raise
         self._judge(positions)

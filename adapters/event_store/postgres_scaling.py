@@ -24,7 +24,7 @@ SCALING_TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS {schema}.scaling_evaluations (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
        deployment_id uuid NOT NULL, at timestamptz NOT NULL, version bigint NOT NULL, watermark timestamptz,
        previous bigint NOT NULL, recommended bigint, desired bigint NOT NULL, memories text,
-       samples_until timestamptz)""",
+       samples_until timestamptz, resumed boolean NOT NULL)""",
     """CREATE INDEX IF NOT EXISTS scaling_evaluations_by_deployment
        ON {schema}.scaling_evaluations (deployment_id, at)""",
     # The last one that holds memories may be long ago.
@@ -39,8 +39,8 @@ KEEP_SAMPLES: Final = """
     SELECT * FROM unnest(%s, %s, %s, %s)"""
 KEEP_EVALUATIONS: Final = """
     INSERT INTO {schema}.scaling_evaluations
-    (deployment_id, at, version, watermark, previous, recommended, desired, memories, samples_until)
-    SELECT * FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+    (deployment_id, at, version, watermark, previous, recommended, desired, memories, samples_until, resumed)
+    SELECT * FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 SELECT_SAMPLES: Final = """
     SELECT found.* FROM unnest(%s) AS given (id) CROSS JOIN LATERAL (
         SELECT id, deployment_id, received_at, samples FROM {schema}.metric_samples
@@ -131,6 +131,7 @@ def evaluation_columns(evaluations: Sequence[DeploymentEvaluation]) -> Sequence[
         arrays.bigints(record.desired for record in records),
         arrays.texts(record.memories for record in records),
         arrays.instants(record.samples_until for record in records),
+        arrays.booleans(record.resumed for record in records),
     ]
 
 

@@ -21,7 +21,8 @@ from handlers.ports import DeploymentEvaluation, Retained, SampleReport
 _KEEP_SAMPLES: Final = "INSERT INTO metric_samples (deployment_id, received_at, newest_at, samples) VALUES {rows}"
 _KEEP_EVALUATIONS: Final = """
     INSERT INTO scaling_evaluations
-    (deployment_id, at, version, watermark, previous, recommended, desired, memories, samples_until) VALUES {rows}"""
+    (deployment_id, at, version, watermark, previous, recommended, desired, memories, samples_until, resumed)
+    VALUES {rows}"""
 #: The columns of an evaluation that are moments.
 _MOMENTS: Final = ("at", "watermark", "samples_until")
 _SELECT_SAMPLES: Final = """
@@ -75,7 +76,7 @@ def keep_samples(c: SQLiteCursor, reports: Sequence[SampleReport]) -> None:
 def keep_evaluations(c: SQLiteCursor, evaluations: Sequence[DeploymentEvaluation]) -> None:
     """Insert a row for each evaluation."""
     rows = [(each.deployment_id.hex, *_columns(each.record)) for each in evaluations]
-    insert_all(c, _KEEP_EVALUATIONS, "(?,?,?,?,?,?,?,?,?)", rows)
+    insert_all(c, _KEEP_EVALUATIONS, "(?,?,?,?,?,?,?,?,?,?)", rows)
 
 
 def _columns(record: EvaluationRecord) -> Sequence[object]:
@@ -140,7 +141,5 @@ class SQLiteScaling(SQLiteProcessRecorder):
 
 def _record(row: Any) -> EvaluationRecord:  # noqa: ANN401 - as the library has rows
     columns = {name: row[name] for name in EvaluationRecord._fields}
-    moments = {name: row[name] for name in _MOMENTS}
-    return EvaluationRecord(
-        **columns | {name: None if moment is None else moment_of(moment) for name, moment in moments.items()}
-    )
+    moments = {name: None if columns[name] is None else moment_of(columns[name]) for name in _MOMENTS}
+    return EvaluationRecord(**columns | moments | {"resumed": bool(columns["resumed"])})

@@ -26,7 +26,7 @@ TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS scaling_evaluations (id INTEGER PRIMARY KEY AUTOINCREMENT,
        deployment_id TEXT NOT NULL, at INTEGER NOT NULL, version INTEGER NOT NULL, watermark INTEGER,
        previous INTEGER NOT NULL, recommended INTEGER, desired INTEGER NOT NULL, memories TEXT,
-       samples_until INTEGER)""",
+       samples_until INTEGER, resumed INTEGER NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS scaling_evaluations_by_deployment ON scaling_evaluations (deployment_id, at)",
     # The last one that holds memories may be long ago.
     """CREATE INDEX IF NOT EXISTS scaling_evaluations_with_memories ON scaling_evaluations (deployment_id, at)

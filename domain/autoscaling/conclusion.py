@@ -44,13 +44,14 @@ class _Limit(NamedTuple):
 
 
 class Circumstance(NamedTuple):
-    """What a conclusion is drawn in."""
+    """What a conclusion is drawn in; the count that an override ``held`` until it ended is one more recommendation."""
 
     current: int
     now: datetime
     bounds: Bounds
     pace: Pace
     pause: Pause
+    held: Recommendation | None = None
 
 
 def conclude(
@@ -60,17 +61,17 @@ def conclude(
 
     ``history`` holds what the proposal recommends already.
     """
-    current, now, bounds, pace, pause = around
+    current, now, bounds, pace, pause, held = around
     able, stabilization, count = Able.READY, None, current
     limit = _Limit(current, Limited.NO)
     if proposal.replicas is not None:
         count = proposal.replicas
         if not proposal.unheld:
-            count, stabilization = stabilized(proposal.replicas, current, history, now, pace)
+            count, stabilization = stabilized(proposal.replicas, current, history.recalling(held), now, pace)
         if stabilization is not None:
             able = Able.DOWN_STABILIZED if proposal.replicas < count else Able.UP_STABILIZED
         limit = _limited(count, around, history, rated=not proposal.unlimited)
-    desired = current if _is_paused(pause, limit.replicas - current) else limit.replicas
+    desired = current if pause.forbids(limit.replicas - current) else limit.replicas
     if desired != limit.replicas:
         able = Able.PAUSED
     elif desired != current:
@@ -96,9 +97,9 @@ def conclude(
 
 def outside_bounds(around: Circumstance, history: ScalingHistory, outcomes: Sequence[RuleOutcome]) -> Conclusion:
     """Bring a count that is outside the bounds inside, without asking any metric."""
-    current, now, bounds, _, pause = around
+    current, now, bounds, _, pause, _ = around
     wanted = bounds.clamp(current)
-    paused = _is_paused(pause, wanted - current)
+    paused = pause.forbids(wanted - current)
     desired = current if paused else wanted
     winner = next((outcome.rule for outcome in outcomes if wanted in {outcome.floor, outcome.ceiling}), None)
     reasoning = Reasoning(
@@ -130,7 +131,7 @@ def due_dates(conclusion: Conclusion, now: datetime) -> list[datetime]:
 
 
 def _limited(count: int, around: Circumstance, history: ScalingHistory, *, rated: bool) -> _Limit:
-    current, now, bounds, pace, _ = around
+    current, now, bounds, pace, _, _ = around
     if count > current:
         rate = rate_limit(pace, current, 1, history, now) if rated else None
         most, limited = bounds.most, Limited.TOO_MANY
@@ -154,12 +155,6 @@ def _acted_on(outcomes: Sequence[RuleOutcome], desired: int) -> Recommendation |
 
 def _watermark(outcomes: Sequence[RuleOutcome]) -> datetime | None:
     return max([outcome.watermark for outcome in outcomes if outcome.watermark is not None], default=None)
-
-
-def _is_paused(pause: Pause, change: int) -> bool:
-    if change > 0:
-        return pause in {Pause.SCALE_OUT, Pause.ALL}
-    return change < 0 and pause in {Pause.SCALE_IN, Pause.ALL}
 
 
 def _reason(proposal: Proposal, desired: int, current: int, why: Reasoning) -> DecisionReason:

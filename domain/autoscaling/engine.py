@@ -47,7 +47,7 @@ def evaluate(policy: ScalingPolicy, given: ScalingInput, now: datetime) -> Evalu
     if given.stopped and given.current == 0:
         return _fixed(policy, given, bounds, 0, DecisionReason.DISABLED)
     pace = policy.pace
-    history = given.history.begun(given.current, now, policy.memory_seconds)
+    history = given.history.after_override(given.override_ended).begun(given.current, now, policy.memory_seconds)
     if given.current != bounds.clamp(given.current):
         around = Circumstance(given.current, now, bounds, pace, policy.pause)
         return _evaluation(policy, given, outside_bounds(around, history, schedules), now)
@@ -57,7 +57,7 @@ def evaluate(policy: ScalingPolicy, given: ScalingInput, now: datetime) -> Evalu
     if seen.gates and given.current > 0 and not proposal.unheld:
         # The last replica is for the gates alone to take.
         bounds = Bounds(max(1, bounds.least), max(1, bounds.most))
-    around = Circumstance(given.current, now, bounds, pace, policy.pause)
+    around = Circumstance(given.current, now, bounds, pace, policy.pause, given.override_ended)
     history = history.recommended(proposal.replicas, now, seen.memories)
     return _evaluation(policy, given, conclude(proposal, around, history, (*seen.every, *schedules)), now)
 
@@ -140,7 +140,9 @@ def _gated(policy: ScalingPolicy, given: ScalingInput, seen: _Seen) -> Proposal 
     """What the rules about zero come to; ``None`` where they leave it to the others."""
     awake = [outcome for outcome in seen.gates if outcome.verdict is Verdict.ACTIVE]
     if given.current > 0:
-        if all(outcome.verdict is Verdict.IDLE for outcome in seen.gates):
+        # A rule that cannot tell keeps the last replica as it keeps any other.
+        blind = any(outcome.verdict is Verdict.INVALID for outcome in seen.every)
+        if not blind and all(outcome.verdict is Verdict.IDLE for outcome in seen.gates):
             return Proposal(0, seen.gates[0].rule, unheld=True)
         return None
     if not awake:

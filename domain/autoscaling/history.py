@@ -69,7 +69,9 @@ class ScalingHistory(NamedTuple):
     """Recommendations and changes of the recent past, and what single rules remember, by the rule's name.
 
     ``highs`` keeps each recommendation that none since has reached, ``lows`` each that none since has undercut: that is
-    all that the highest and the lowest of any window depend on, however many there were.
+    all that the highest and the lowest of any window depend on, however many there were. ``acted_on`` is the newest
+    sample that there was when the count was last changed, and what it was changed to. ``is_restored`` says that it was
+    read from what was recorded, and nothing was evaluated since: nobody knows why there was no evaluation for so long.
     """
 
     evaluated_at: datetime | None = None
@@ -78,16 +80,24 @@ class ScalingHistory(NamedTuple):
     changes: tuple[ScaleChange, ...] = ()
     acted_on: Recommendation | None = None
     memories: Mapping[str, RuleMemory] = MappingProxyType({})
+    is_restored: bool = False
 
-    def begun(self, current: int, now: datetime, window: float, lateness: float = LATENESS) -> "ScalingHistory":
+    def begun(self, current: int, now: datetime, window: float) -> "ScalingHistory":
         """Where nothing is known of the last ``window`` seconds, record the current count as a recommendation.
 
-        That is what keeps a restart from scaling in at once (Kubernetes' ``recordInitialRecommendation``).
+        That is what keeps a restart from scaling in at once (Kubernetes' ``recordInitialRecommendation``). Without a
+        restart an evaluation may come up to :data:`LATENESS` seconds later than that.
         """
-        at = self.evaluated_at
+        at, lateness = self.evaluated_at, 0.0 if self.is_restored else LATENESS
         if at is not None and abs((now - at).total_seconds()) <= window + lateness:
             return self
         return self.recommended(current, now, {})
+
+    def after_override(self, ended: Recommendation | None) -> "ScalingHistory":
+        """Drop what rules remember of the time before an override, during which none was asked."""
+        if ended is None or self.evaluated_at is None or self.evaluated_at >= ended.at:
+            return self
+        return self._replace(memories=MappingProxyType({}))
 
     def recommended(
         self, replicas: int | None, now: datetime, memories: Mapping[str, RuleMemory] | None = None
@@ -107,6 +117,12 @@ class ScalingHistory(NamedTuple):
         if len(kept) >= MAX_ENTRIES:
             kept[:2] = [ScaleChange(kept[1].at, kept[0].change + kept[1].change)]
         return self._replace(changes=(*kept, ScaleChange(now, change)), acted_on=acted_on)
+
+    def recalling(self, entry: Recommendation | None) -> "ScalingHistory":
+        """Give the history with one more recommendation, of a moment before the last one."""
+        if entry is None:
+            return self
+        return self._replace(highs=_inserted(self.highs, entry, sign=1), lows=_inserted(self.lows, entry, sign=-1))
 
     def highest(self, now: datetime, window: float) -> Recommendation | None:
         """The highest recommendation younger than ``window`` seconds."""
@@ -139,6 +155,13 @@ def _kept(
         merged = Recommendation(entries[first + 1].at, entries[first].replicas)
         return (merged, *entries[first + 2 : last], entry)
     return (*entries[first:last], entry)
+
+
+def _inserted(entries: tuple[Recommendation, ...], entry: Recommendation, *, sign: int) -> tuple[Recommendation, ...]:
+    before = [each for each in entries if each.at <= entry.at and (each.replicas - entry.replicas) * sign > 0]
+    after = [each for each in entries if each.at > entry.at]
+    hidden = after and (after[0].replicas - entry.replicas) * sign >= 0
+    return entries if hidden else (*before, entry, *after)
 
 
 def _first_within(entries: Sequence[Recommendation], now: datetime, window: float) -> Recommendation | None:

@@ -19,7 +19,7 @@ class MetricSource(StrEnum):
     KERNEL = "kernel"
     #: One sample for the deployment as a whole; a step rule sees it divided by the number of active routes.
     INFERENCE_FRAMEWORK = "inference-framework"
-    #: The answer to the rule's own query; a step rule sees it as it is.
+    #: The answer to the rule's own query; a step rule sees it as it is, or the mean of an answer by route.
     PROMETHEUS = "prometheus"
 
 

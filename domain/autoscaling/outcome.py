@@ -64,6 +64,8 @@ class Finding(StrEnum):
     CONTRADICTION = "contradiction"
     #: Demand surged: the short window decides, and nothing is taken away.
     PANIC = "panic"
+    #: So does what was recommended before in the panic.
+    PANIC_PEAK = "panic-peak"
     #: Removing is put off until demand has been low for long enough.
     DELAYED = "delayed"
     #: Demand has to persist before the rule acts.

@@ -67,6 +67,8 @@ def _finding(outcome: RuleOutcome) -> str:
             return f"{outcome.recommended} would contradict that"
         case Finding.PANIC:
             return "in a panic"
+        case Finding.PANIC_PEAK:
+            return f"kept at the panic's peak {outcome.recommended}"
         case Finding.DELAYED:
             return "removing is delayed"
         case Finding.WAITING:

@@ -21,7 +21,8 @@ class EvaluationRecord(NamedTuple):
 
     ``watermark`` is the time of the newest sample it saw; ``recommended`` what the rules came to, ``None`` where they
     came to nothing; ``memories`` (JSON) what they remember from here on, ``None``: the same as before. It saw the
-    reports of samples that were received until ``samples_until``.
+    reports of samples that were received until ``samples_until``. ``resumed``: it began with a history that was read
+    from records, after a start, a rebalance or a change of the policy.
     """
 
     at: datetime
@@ -32,6 +33,7 @@ class EvaluationRecord(NamedTuple):
     desired: int
     memories: str | None
     samples_until: datetime | None = None
+    resumed: bool = False
 
 
 def record_of(
@@ -51,6 +53,7 @@ def record_of(
         desired=evaluation.desired,
         memories=None if same else _MEMORIES.dump_json(history.memories).decode(),
         samples_until=samples_until,
+        resumed=before.is_restored,
     )
 
 
@@ -63,7 +66,7 @@ def restored(records: Iterable[EvaluationRecord], memory_seconds: float) -> Scal
     history, memories = ScalingHistory(), ScalingHistory().memories
     for record in records:
         memories = memories if record.memories is None else _MEMORIES.validate_json(record.memories)
-        history = history.begun(record.previous, record.at, memory_seconds)
+        history = history._replace(is_restored=record.resumed).begun(record.previous, record.at, memory_seconds)
         history = history.recommended(record.recommended, record.at, memories)
         if record.desired != record.previous:
             history = history.changed(

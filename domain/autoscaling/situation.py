@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Self
 
-from domain.autoscaling.history import RuleMemory, ScalingHistory
+from domain.autoscaling.history import Recommendation, RuleMemory, ScalingHistory
 from domain.autoscaling.metric import MetricRule, MetricSource
 from domain.autoscaling.window import SampleWindow, SampleWindows, SeriesKey
 from domain.routes import Route, RouteStatus
@@ -19,10 +19,12 @@ _UNHEALTHY, _PROVISIONING = RouteStatus.UNHEALTHY, RouteStatus.PROVISIONING
 class ScalingInput:
     """What an evaluation starts from.
 
-    ``current`` is the target number of replicas. ``rules_fired_at`` says when each step rule last changed it.
-    ``baseline`` is the number set by hand, which counts where no rule sizes the deployment. ``override`` is a number
-    that holds against the rules; ``stopped`` says that the count is 0 because somebody set it to 0, so that the rules
-    do not wake the deployment; without ``reachable`` no traffic can come, so that removing need not be careful.
+    ``current`` is the target number of replicas. ``rules_fired_at`` says when each step rule last changed it, and
+    ``watermarks_used`` by which samples of each metric: they are acted on once. ``baseline`` is the number set by hand,
+    which counts where no rule sizes the deployment. ``override`` is a number that holds against the rules, and
+    ``override_ended`` the last one that did; ``stopped`` says that the count is 0 because somebody set it to 0, so that
+    the rules do not wake the deployment; without ``reachable`` no traffic can come, so that removing need not be
+    careful.
     """
 
     current: int
@@ -33,6 +35,7 @@ class ScalingInput:
     watermarks_used: Mapping[tuple[MetricSource, str], datetime] = field(default_factory=dict)
     baseline: int | None = None
     override: int | None = None
+    override_ended: Recommendation | None = None
     stopped: bool = False
     reachable: bool = True
 

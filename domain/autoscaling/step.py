@@ -5,7 +5,7 @@ cut to it instead of being skipped, and the cooldown begins with the decision th
 """
 
 from datetime import datetime, timedelta
-from typing import Annotated, Final, Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -67,13 +67,6 @@ class StepRule(MetricRule):
         return self
 
 
-_MEASURES: Final = {
-    MetricSource.KERNEL: Measure.MEAN,
-    MetricSource.INFERENCE_FRAMEWORK: Measure.PER_REPLICA,
-    MetricSource.PROMETHEUS: Measure.TOTAL,
-}
-
-
 class _Trigger(NamedTuple):
     """What was compared, whether it held, and the signed step that follows."""
 
@@ -84,6 +77,7 @@ class _Trigger(NamedTuple):
 
 
 class _Aggregate(NamedTuple):
+    measure: Measure
     value: float
     samples: int
     oldest: float
@@ -93,7 +87,7 @@ class _Aggregate(NamedTuple):
 def evaluate_step(rule: StepRule, situation: Situation) -> RuleOutcome:
     """Hold ``rule`` against the newest samples. A step past the rule's bounds is cut to them."""
     seen = _aggregate(rule, situation)
-    missing = _without_samples(rule, situation)
+    missing = () if seen and seen.measure is not Measure.MEAN else _without_samples(rule, situation)
     if seen is None:
         return RuleOutcome(
             rule=rule.name,
@@ -117,7 +111,7 @@ def evaluate_step(rule: StepRule, situation: Situation) -> RuleOutcome:
             verdict, recommended = Verdict.BOUNDED, None
         elif rests_until is not None:
             verdict, recommended, due_at = Verdict.RESTING, None, min(due_at, rests_until)
-        elif _is_used(rule, situation, moment(seen.newest)):
+        elif _is_used(rule, situation, seen):
             verdict, recommended = Verdict.USED, None
         else:
             verdict = Verdict.RECOMMENDS
@@ -127,7 +121,7 @@ def evaluate_step(rule: StepRule, situation: Situation) -> RuleOutcome:
         verdict=verdict,
         recommended=recommended,
         evidence=(1 if trigger.step > 0 else -1) if trigger.holds else 0,
-        measure=_MEASURES[rule.source],
+        measure=seen.measure,
         value=seen.value,
         target=trigger.threshold,
         comparator=trigger.comparator,
@@ -153,12 +147,6 @@ def _trigger(rule: StepRule, value: float) -> _Trigger:
     return _Trigger(Comparator.GREATER_THAN, up or 0.0, holds=False, step=rule.step)
 
 
-def _is_used(rule: StepRule, situation: Situation, newest: datetime) -> bool:
-    """Whether a step was taken on these samples already; by metric, so that no other rule acts on them after it."""
-    used = situation.given.watermarks_used.get((rule.source, rule.metric))
-    return used is not None and newest <= used
-
-
 def _rests_until(rule: StepRule, fired_at: datetime | None, now: datetime) -> datetime | None:
     # Either way: a clock that was set back must not make the rule rest for as long as it was wrong.
     if fired_at is None or abs((now - fired_at).total_seconds()) >= rule.cooldown_seconds:
@@ -166,27 +154,40 @@ def _rests_until(rule: StepRule, fired_at: datetime | None, now: datetime) -> da
     return fired_at + timedelta(seconds=rule.cooldown_seconds)
 
 
+def _is_used(rule: StepRule, situation: Situation, seen: _Aggregate) -> bool:
+    """Whether these samples were acted on already: what came of it is not known yet."""
+    used = situation.given.watermarks_used.get((rule.source, rule.metric))
+    return used is not None and moment(seen.newest) <= used
+
+
 def _aggregate(rule: StepRule, situation: Situation) -> _Aggregate | None:
-    windows, now = situation.windows(rule), situation.timestamp
     match rule.source:
         case MetricSource.KERNEL:
-            routes = [windows.get(r.id.int) for r in (*situation.started, *situation.starting)]
-            newest = [sample for w in routes if w and (sample := w.newest(now, rule.max_sample_age_seconds))]
-            if not newest:
-                return None
-            times = [at for at, _ in newest]
-            return _Aggregate(mean(value for _, value in newest), len(newest), min(times), max(times))
-        case MetricSource.INFERENCE_FRAMEWORK | MetricSource.PROMETHEUS:
-            whole = windows.get(None)
-            sample = whole and whole.newest(now, rule.max_sample_age_seconds)
-            if not sample:
-                return None
-            divisor = (situation.active or 1) if rule.source is MetricSource.INFERENCE_FRAMEWORK else 1
-            return _Aggregate(sample[1] / divisor, 1, sample[0], sample[0])
+            return _of_routes(rule, situation)
+        case MetricSource.INFERENCE_FRAMEWORK:
+            return _of_the_whole(rule, situation, Measure.PER_REPLICA, situation.active or 1)
+        case MetricSource.PROMETHEUS:
+            return _of_the_whole(rule, situation, Measure.TOTAL, 1) or _of_routes(rule, situation)
+
+
+def _of_routes(rule: StepRule, situation: Situation) -> _Aggregate | None:
+    windows, now = situation.windows(rule), situation.timestamp
+    routes = [windows.get(r.id.int) for r in (*situation.started, *situation.starting)]
+    newest = [sample for w in routes if w and (sample := w.newest(now, rule.max_sample_age_seconds))]
+    if not newest:
+        return None
+    times = [at for at, _ in newest]
+    return _Aggregate(Measure.MEAN, mean(value for _, value in newest), len(newest), min(times), max(times))
+
+
+def _of_the_whole(rule: StepRule, situation: Situation, measure: Measure, divisor: int) -> _Aggregate | None:
+    whole = situation.windows(rule).get(None)
+    sample = whole and whole.newest(situation.timestamp, rule.max_sample_age_seconds)
+    return _Aggregate(measure, sample[1] / divisor, 1, sample[0], sample[0]) if sample else None
 
 
 def _without_samples(rule: StepRule, situation: Situation) -> tuple[UUID, ...]:
-    if rule.source is not MetricSource.KERNEL:
+    if rule.source is MetricSource.INFERENCE_FRAMEWORK:
         return ()
     windows, now, age = situation.windows(rule), situation.timestamp, rule.max_sample_age_seconds
     return tuple(

@@ -88,13 +88,15 @@ def evaluate_window_with_panic(
     since, peak = _panic(rule, situation, memory, replicas_for(panic) / ready)
     count, finding = _limited(rule, situation, stable), None
     if since is not None:
-        count = peak = max(peak, count, _limited(rule, situation, panic))
-        finding = Finding.PANIC
+        count = max(count, _limited(rule, situation, panic))
+        finding = Finding.PANIC_PEAK if peak > count else Finding.PANIC
+        count = peak = max(peak, count)
     recent: tuple[Recommendation, ...] = ()
     if rule.scale_down_delay_seconds and situation.given.reachable:
         recent = extended(memory.recent if memory else (), Recommendation(now, count), rule.scale_down_delay_seconds)
         count, finding = (recent[0].replicas, Finding.DELAYED) if recent[0].replicas > count else (count, finding)
-    wanted, current = replicas_for(stable if since is None else max(stable, panic)), situation.given.current
+    decides = max(demand.stable, demand.panic) if since is not None else demand.stable
+    wanted, current = replicas_for(decides / rule.goal), situation.given.current
     outcome = RuleOutcome(
         rule=rule.name,
         kind=rule.kind,
@@ -103,9 +105,9 @@ def evaluate_window_with_panic(
         finding=finding,
         evidence=(wanted > current) - (wanted < current),
         measure=Measure.TOTAL,
-        value=demand.panic if finding is Finding.PANIC else demand.stable,
+        value=decides,
         target=rule.goal,
-        ratio=panic if finding is Finding.PANIC else stable,
+        ratio=decides / rule.goal,
         reported=demand.series,
         watermark=moment(demand.newest),
         unit=rule.unit,

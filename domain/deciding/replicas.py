@@ -7,7 +7,7 @@ from uuid import UUID
 from domain import commands as c
 from domain import events as e
 from domain.autoscaling.decision import DecisionReason, ReasonKey, ScalingDecision
-from domain.autoscaling.rules import ScalingPolicy
+from domain.autoscaling.rules import Pause, ScalingPolicy
 from domain.chunks import chunks
 from domain.deployment import Deployment, Lifecycle
 from domain.errors import CommandRejected, RejectionCode
@@ -34,7 +34,7 @@ def set_count(state: Deployment, command: c.SetReplicaCount, now: datetime) -> S
 
 
 def set_policy(state: Deployment, command: c.SetScalingPolicy, now: datetime) -> Sequence[e.DeploymentEvent]:
-    """Replace the policy; a target outside its bounds is brought inside at once, without waiting for metrics."""
+    """Replace the policy; a target outside its bounds is brought inside at once, unless paused."""
     check_policy(command.policy, field="policy")
     if state.scaling_policy == command.policy:
         reason = "the scaling policy is this one already"
@@ -49,7 +49,9 @@ def _target_under(policy: ScalingPolicy, state: Deployment, now: datetime) -> li
     target = state.target_replica_count
     wanted = target if policy.rules else state.replica_spec.replica_count
     desired = policy.clamp(wanted)
-    if desired == target:
+    # Where no rules are evaluated, nobody would make up for it once the pause is over.
+    pause = policy.pause.joined(state.scaling_pause) if policy.rules else Pause.NONE
+    if desired == target or pause.forbids(desired - target):
         return []
     reason = DecisionReason.MANUAL if desired == wanted else DecisionReason.BOUNDS
     decision = ScalingDecision(previous=target, desired=desired, reason=reason)

@@ -96,8 +96,9 @@ class Reenactment:
         if self._policy != state.scaling_policy:
             self._policy, self.history = state.scaling_policy, self.remember(state.scaling_policy, record.at)
         samples = self._feed.received_until(record.samples_until, state)
-        evaluation = evaluate_rules(state, samples, self.history, record.at)
-        again = record_of(evaluation, self.history, record.version, samples_until=record.samples_until)
+        before = self.history._replace(is_restored=record.resumed)
+        evaluation = evaluate_rules(state, samples, before, record.at)
+        again = record_of(evaluation, before, record.version, samples_until=record.samples_until)
         if again != record:
             self._differ(record.at, str(record), str(again))
         self.course.evaluated(evaluation, record.at)

@@ -124,7 +124,7 @@ class EvaluationsContract(LogFixtures):
     async def test_those_of_a_time_come_with_the_last_memories_before_it(self, log: RecorderEventLog) -> None:
         deployment = uuid4()
         records = [record(later(s), memories=m) for s, m in [(-3, "{}"), (-2, None), (0, None), (1, "{}"), (2, None)]]
-        seen = record(later(1))._replace(samples_until=later(0.5))
+        seen = record(later(1))._replace(samples_until=later(0.5), resumed=True)
         await log.append(LogBatch(evaluations=evaluations(deployment, *records, seen)))
 
         found = await log.evaluations_between(deployment, since=AT, until=later(2), limit=10)

@@ -12,6 +12,7 @@ from domain import commands as c
 from domain import events as e
 from domain.autoscaling.decision import DecisionReason, ScalingDecision
 from domain.autoscaling.engine import ScalingInput, evaluate
+from domain.autoscaling.reasoning import Reasoning
 from domain.autoscaling.rules import Comparator, MetricSource, ScalingPolicy
 from domain.autoscaling.samples import MetricSample
 from domain.autoscaling.window import SampleWindows
@@ -128,6 +129,27 @@ def test_a_decision_from_another_count_is_out_of_date() -> None:
 
 def test_a_decision_by_a_rule_that_was_removed_is_out_of_date() -> None:
     given(*UNDER_POLICY).when(record(2, 3, rule="removed")).then_rejected(RejectionCode.CHANGED_MEANWHILE)
+
+
+def test_a_decision_that_no_rule_of_today_has_won_is_out_of_date() -> None:
+    reasoning = Reasoning(least=0, most=10, winner="removed")
+    decision = ScalingDecision(previous=2, desired=3, reason=DecisionReason.RULE, reasoning=reasoning)
+
+    given(*UNDER_POLICY).when(c.RecordDesiredReplicas(deployment_id=h.DEPLOYMENT, decision=decision)).then_rejected(
+        RejectionCode.CHANGED_MEANWHILE
+    )
+
+
+def test_which_samples_were_used_is_remembered_as_long_as_a_rule_looks_at_their_metric() -> None:
+    fired = given(*UNDER_POLICY).when(record(2, 3, rule="busy"))
+    renamed = ScalingPolicy(rules=(h.BUSY.model_copy(update={"name": "other"}),))
+    without = ScalingPolicy(rules=(h.BUSY.model_copy(update={"metric": "other"}),))
+
+    kept = fired.and_when(c.SetScalingPolicy(deployment_id=h.DEPLOYMENT, policy=renamed))
+    dropped = fired.and_when(c.SetScalingPolicy(deployment_id=h.DEPLOYMENT, policy=without))
+
+    assert list(kept.state.watermarks_used) == [(h.BUSY.source, h.BUSY.metric)]
+    assert dropped.state.watermarks_used == {}
 
 
 def test_a_decision_under_an_older_policy_is_brought_inside_the_bounds_of_today() -> None:

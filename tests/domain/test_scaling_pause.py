@@ -2,6 +2,7 @@ import pytest
 
 from domain import commands as c
 from domain import events as e
+from domain.autoscaling.decision import DecisionReason, ScalingDecision
 from domain.autoscaling.rules import Pause, ScalingPolicy
 from domain.errors import RejectionCode
 from domain.evolve import replay
@@ -64,3 +65,32 @@ def test_a_new_policy_leaves_the_pause_as_it_is() -> None:
 )
 def test_a_deployment_that_ends_has_nothing_to_pause(history: h.History, code: RejectionCode) -> None:
     given(*history).when(pause(Pause.ALL)).then_rejected(code)
+
+
+@pytest.mark.parametrize(("what", "target"), [(Pause.SCALE_IN, 2), (Pause.ALL, 2), (Pause.SCALE_OUT, 1)])
+def test_a_new_policy_moves_the_count_only_where_the_pause_lets_it(what: Pause, target: int) -> None:
+    paused = given(*h.READY, e.ScalingPauseSet(at=h.EARLIER, pause=what))
+    policy = ScalingPolicy(rules=(h.BUSY,), max_replicas=1)
+
+    when = paused.when(c.SetScalingPolicy(deployment_id=h.DEPLOYMENT, policy=policy))
+
+    assert when.state.target_replica_count == target
+
+
+def test_without_rules_the_count_is_brought_inside_the_bounds_during_a_pause_too() -> None:
+    """Nobody would do it once the pause is over."""
+    paused = given(*h.READY, e.ScalingPauseSet(at=h.EARLIER, pause=Pause.ALL))
+
+    when = paused.when(c.SetScalingPolicy(deployment_id=h.DEPLOYMENT, policy=ScalingPolicy(max_replicas=1)))
+
+    assert when.state.target_replica_count == 1
+
+
+@pytest.mark.parametrize(("what", "wanted"), [(Pause.ALL, 3), (Pause.SCALE_OUT, 3), (Pause.SCALE_IN, 1)])
+def test_a_decision_that_a_pause_has_overtaken_is_given_up(what: Pause, wanted: int) -> None:
+    policy = e.ScalingPolicySet(at=h.EARLIER, policy=h.POLICY)
+    decision = ScalingDecision(previous=2, desired=wanted, reason=DecisionReason.RULE)
+
+    given(*h.READY, policy, e.ScalingPauseSet(at=h.EARLIER, pause=what)).when(
+        c.RecordDesiredReplicas(deployment_id=h.DEPLOYMENT, decision=decision)
+    ).then_rejected(RejectionCode.CHANGED_MEANWHILE)

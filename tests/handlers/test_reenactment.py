@@ -59,7 +59,8 @@ async def act(world: World, d1: UUID, chance: Random) -> None:
     """Let something happen."""
     state = await world.state(d1)
     match chance.choices(
-        ["queue", "util", "routes", "policy", "count", "override", "pause", "restart"], [40, 25, 15, 3, 2, 2, 3, 3]
+        ["queue", "util", "routes", "policy", "count", "override", "pause", "restart", "outage"],
+        [40, 25, 15, 3, 2, 2, 3, 3, 2],
     )[0]:
         case "queue":
             await world.sample(d1, chance.choice([0, 0, 3, 10, 25, 80, 200]))
@@ -83,6 +84,11 @@ async def act(world: World, d1: UUID, chance: Random) -> None:
             await world.when(c.OverrideReplicas(deployment_id=d1, replica_count=chance.randint(0, 9), until=until))
         case "pause":
             await world.when(c.PauseScaling(deployment_id=d1, pause=chance.choice(list(Pause))))
+        case "outage":
+            await world.advance(0.001)
+            await world.stop()
+            world.clock.now += timedelta(seconds=chance.randint(310, 370))
+            await world.start(reconciler=True)
         case _:
             await world.advance(0.001)
             await world.restart()

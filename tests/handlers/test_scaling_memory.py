@@ -11,7 +11,8 @@ from domain.autoscaling.record import EvaluationRecord
 from domain.autoscaling.rules import ScalingPolicy
 from domain.autoscaling.samples import MetricSample
 from domain.deployment import Deployment, Lifecycle
-from handlers.ports import EventLog, SampleReport
+from handlers.backoff import Backoff
+from handlers.ports import EventLog, LogUnavailable, SampleReport
 from handlers.scaling_memory import ScalingMemory, ScalingMemoryLimits
 from tests.executor_doubles import a_deployment
 from tests.executor_world import QUEUE_RULE
@@ -30,9 +31,12 @@ class Stored:
         self.asked = asyncio.Event()
         self.may_answer = asyncio.Event()
         self.may_answer.set()
+        self.failures = 0
 
     async def sample_reports(self, ids: Collection[UUID], *, since: datetime) -> Mapping[UUID, Sequence[SampleReport]]:
         self.reads.append(sorted(ids))
+        if len(self.reads) <= self.failures:
+            raise LogUnavailable("away")
         found = {key: [r for r in self.reports if r.deployment_id == key and r.received_at >= since] for key in ids}
         self.asked.set()
         await self.may_answer.wait()
@@ -42,7 +46,9 @@ class Stored:
         return {key: [record for record in self.records if record.at >= since] for key in ids}
 
     def memory(self, **limits: int) -> ScalingMemory:
-        return ScalingMemory(cast("EventLog", self), clock=SetClock(), limits=ScalingMemoryLimits(**limits))
+        return ScalingMemory(
+            cast("EventLog", self), clock=SetClock(), limits=ScalingMemoryLimits(**limits), backoff=Backoff(base=0)
+        )
 
 
 def ruled(number: int = 1) -> Deployment:
@@ -97,6 +103,17 @@ async def test_what_was_read_before_everything_was_forgotten_is_read_again() -> 
     await restoring
 
     assert values(memory, state) == (3,)
+
+
+async def test_a_log_that_is_away_is_asked_until_it_answers() -> None:
+    stored, state = Stored(), ruled()
+    stored.failures = 3
+    stored.reports = [report(state, 4)]
+    memory = stored.memory()
+
+    await memory.restore([state])
+
+    assert (values(memory, state), len(stored.reads)) == ((4,), 4)
 
 
 async def test_samples_that_come_twice_or_that_no_rule_looks_at_are_no_news() -> None:

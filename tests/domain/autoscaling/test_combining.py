@@ -84,11 +84,13 @@ def test_step_rules_in_opposite_directions_do_not_hold_each_other() -> None:
         assert desired(loaded(90, UP, DOWN, policy=policy)) == 7
 
 
-def test_a_step_rule_without_samples_does_not_hold_another_one() -> None:
-    """So it was with the first release's policies, which have step rules alone."""
+def test_a_step_rule_without_samples_blocks_removing_by_another_one_and_not_adding() -> None:
     blind = UP.model_copy(update={"name": "blind", "metric": "nothing"})
 
-    assert desired(loaded(10, blind, DOWN)) == 3
+    down = loaded(10, blind, DOWN)
+
+    assert (down.desired, down.reason) == (5, DecisionReason.NO_METRICS)
+    assert loaded(90, blind, UP).desired == 7
 
 
 def test_step_rules_none_of_which_can_tell_block_removing() -> None:
@@ -131,6 +133,15 @@ def test_a_query_answers_for_the_deployment_as_it_is() -> None:
     sample = of_whole(90, source=MetricSource.PROMETHEUS)
 
     assert desired(evaluated(rule, current=5, samples=[sample])) == 7
+
+
+def test_a_query_that_answers_by_route_counts_with_the_mean_of_the_routes() -> None:
+    rule = UP.model_copy(update={"source": MetricSource.PROMETHEUS, "query": "queue"})
+    samples = [s.model_copy(update={"source": MetricSource.PROMETHEUS}) for s in of_routes([70, 100, None, None, None])]
+
+    evaluation = evaluated(rule, current=5, samples=samples)
+
+    assert (evaluation.desired, outcome(evaluation).value, outcome(evaluation).missing) == (7, 85, 3)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,12 @@ def test_every_expectation_is_compared_or_named_with_a_reason() -> None:
     assert expectations == COMPARED | NOT_COMPARED.keys()
 
 
+def test_no_row_of_the_folder_that_is_run_expects_anything_that_is_neither_compared_nor_named() -> None:
+    expectations = {key for _, row in ROWS for key in row if key.startswith("expected")}
+
+    assert expectations - COMPARED - NOT_COMPARED.keys() == set()
+
+
 def test_every_unsupported_row_exists_and_has_a_reason() -> None:
     known = {(row["kind"], row.get("name", "")) for _, row in read(OWN_ROWS)}
 

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from domain.autoscaling.decision import DecisionReason
 from domain.autoscaling.engine import Evaluation
+from domain.autoscaling.explain import explain
 from domain.autoscaling.history import PanicMemory, ScalingHistory
 from domain.autoscaling.metric import MetricSource
 from domain.autoscaling.outcome import Finding, Verdict
@@ -112,7 +113,7 @@ def windowed(
 def test_after_a_restart_it_starts_in_a_panic_so_that_nothing_is_removed() -> None:
     first = windowed(10, 5, ScalingHistory())
 
-    assert (first.desired, outcome(first).finding) == (5, Finding.PANIC)
+    assert (first.desired, outcome(first).finding) == (5, Finding.PANIC_PEAK)
     assert windowed(10, 5, first.history, 59).desired == 5
     assert windowed(10, 5, first.history, 60).desired == 2
 
@@ -126,6 +127,15 @@ def test_a_panic_is_over_a_stable_window_after_its_last_surge() -> None:
     again = windowed(200, 10, surge.history, 30)
     assert windowed(10, 20, again.history, 89).desired == 20
     assert windowed(10, 20, again.history, 90).desired == 10
+
+
+def test_in_a_panic_the_value_that_decided_is_told_and_whether_it_was_only_the_peak() -> None:
+    panicking = ScalingHistory(evaluated_at=NOW, memories={"windows": PanicMemory(since=NOW, peak=6)})
+
+    falling = windowed(20, 6, panicking)
+
+    assert (falling.desired, outcome(falling).finding) == (6, Finding.PANIC_PEAK)
+    assert "kept at the panic's peak 6" in explain(falling.decision())
 
 
 def test_where_no_traffic_can_come_nothing_slows_removing_down() -> None:

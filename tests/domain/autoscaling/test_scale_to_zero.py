@@ -49,6 +49,14 @@ def test_activation_is_strictly_above_its_threshold_and_outranks_what_other_rule
     assert desired(at(51, exactly(4), quiet=300)) == 4
 
 
+def test_a_rule_that_cannot_tell_keeps_the_last_replica_too() -> None:
+    blind = exactly(3, name="blind").model_copy(update={"metric": "nothing"})
+
+    evaluation = at(0, blind, quiet=300)
+
+    assert (evaluation.desired, evaluation.reason) == (3, DecisionReason.NO_METRICS)
+
+
 def test_while_there_is_activity_no_other_rule_takes_the_last_replica() -> None:
     assert desired(at(51, exactly(0), current=1)) == 1
 
