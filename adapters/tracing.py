@@ -4,7 +4,7 @@ Without a tracer nothing is recorded, and a trace that came with a record is han
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -20,13 +20,12 @@ from domain.trace import TraceContext
 from handlers.app_proxy import ClientPool, ClientResponse, ClientSession
 from handlers.commit import Commit
 from handlers.log_context import concerned
+from handlers.traces import TraceOf
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 #: From this status on (HTTP) a call has failed.
 _FIRST_ERROR = 400
-
-_TraceOf = Callable[[UUID], TraceContext | None]
 
 
 class DecisionSpans:
@@ -66,7 +65,7 @@ class DecisionSpans:
 class TracedClientPool:
     """Gives sessions whose calls carry the trace of the deployment that they are made for."""
 
-    def __init__(self, pool: ClientPool, trace_of: _TraceOf, tracer: Tracer | None) -> None:
+    def __init__(self, pool: ClientPool, trace_of: TraceOf, tracer: Tracer | None) -> None:
         self._pool = pool
         self._trace_of = trace_of
         self._tracer = tracer
@@ -76,7 +75,7 @@ class TracedClientPool:
 
 
 class _TracedSession:
-    def __init__(self, session: ClientSession, trace_of: _TraceOf, tracer: Tracer | None) -> None:
+    def __init__(self, session: ClientSession, trace_of: TraceOf, tracer: Tracer | None) -> None:
         self._session = session
         self._trace_of = trace_of
         self._tracer = tracer
@@ -109,7 +108,7 @@ class _TracedSession:
         if self._tracer is None:
             yield None, trace.headers() if trace else {}
             return
-        facts = {f"routekeeper.{name}": str(value) for name, value in concerned().items()}
+        facts = {f"routekeeper.{name}": str(fact) for name, fact in concerned().items() if name != "trace_id"}
         parts = urlsplit(url)
         with self._tracer.start_as_current_span(
             f"{method} {parts.hostname}",

@@ -17,6 +17,11 @@ class TraceContext(Message):
     parent: Annotated[str, Field(max_length=55)]
     state: Annotated[str, Field(max_length=_MAX_STATE)] = ""
 
+    @property
+    def trace_id(self) -> str:
+        """What is the same in all of the trace (32 hexadecimal digits)."""
+        return self.parent.split("-")[1]
+
     def headers(self) -> dict[str, str]:
         """The headers that carry it on."""
         headers = {"traceparent": self.parent}

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from uuid import UUID
 
 from domain.autoscaling.record import EvaluationRecord
+from domain.chunks import chunks
 from domain.commands import AnyCommand
 from domain.deployment import Deployment
 from handlers.aggregate_cache import Memory
@@ -127,9 +128,10 @@ class Decider:
         """Have samples recorded and passed on that nobody sent as a record; as :meth:`submit`."""
         await self._submit([SamplesItem(report) for report in reports])
 
-    async def restate_due(self, ids: Iterable[UUID]) -> None:
-        """Have the log say again, by their states, when these are due; as :meth:`submit`."""
-        await self._submit([DueItem(deployment_id) for deployment_id in ids])
+    async def restate_due(self, ids: Sequence[UUID]) -> None:
+        """Have the log say again, by their states, when these are due; as :meth:`submit`, a batch at a time."""
+        for some in chunks(ids, self._limits.batch_size):
+            await self._submit([DueItem(deployment_id) for deployment_id in some])
 
     async def _submit(self, items: Sequence[Item]) -> Sequence[Decided]:
         if not items:

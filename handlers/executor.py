@@ -31,6 +31,7 @@ from handlers.ledger import ExecutionLedger, failure_code, failure_text
 from handlers.log_context import concerning
 from handlers.proxy_calls import ProxyCalls
 from handlers.results import DeploymentExecutionResult
+from handlers.traces import TraceOf, no_trace
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,8 @@ class DeploymentExecutor:
     """Does the work that deployments are due for.
 
     ``proxy_calls`` bounds the calls to each proxy, and each call ends within ``proxy_timeout_seconds``. Of one run at
-    most ``calls_at_once`` calls (count) are under way or wait for their turn, to all proxies together.
+    most ``calls_at_once`` calls (count) are under way or wait for their turn, to all proxies together. ``trace_of``
+    says which trace a deployment's work belongs to, for what is logged.
     """
 
     def __init__(
@@ -66,12 +68,14 @@ class DeploymentExecutor:
         proxy_calls: ProxyCalls | None = None,
         proxy_timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         calls_at_once: int = 1_000,
+        trace_of: TraceOf = no_trace,
     ) -> None:
         self._repo = deployment_repo
         self._client_pool = client_pool
         self._proxy_calls = proxy_calls or ProxyCalls()
         self._proxy_timeout_seconds = proxy_timeout_seconds
         self._calls_at_once = calls_at_once
+        self._trace_of = trace_of
 
     async def check_pending_deployments(self, deployments: Sequence[Deployment]) -> DeploymentExecutionResult:
         """Register each endpoint at the proxy of its scaling group and store the URL that the proxy gives.
@@ -204,11 +208,12 @@ class DeploymentExecutor:
             target = targets[deployment.resource_group]
             if target is None:
                 return
-            with concerning(deployment_id=deployment.id):
+            trace = self._trace_of(deployment.id)
+            with concerning(deployment_id=deployment.id, trace_id=trace and trace.trace_id):
                 answer = await attempt(partial(self._call_proxy, target, deployment, call))
+                if isinstance(answer, Exception):
+                    log.warning("Call to the proxy failed for deployment %s: %s", deployment.id, answer)
             if isinstance(answer, Exception):
-                extra = {"deployment_id": deployment.id}
-                log.warning("Call to the proxy failed for deployment %s: %s", deployment.id, answer, extra=extra)
                 failed(deployment, answer)
             else:
                 answers[deployment.id] = answer

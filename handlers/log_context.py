@@ -10,8 +10,12 @@ _facts: ContextVar[Mapping[str, object]] = ContextVar("facts", default=MappingPr
 
 @contextmanager
 def concerning(**facts: object) -> Iterator[None]:
-    """Add facts, such as ``deployment_id``, to what is known within the block and the tasks begun there."""
-    token = _facts.set({**_facts.get(), **facts})
+    """Add facts, such as ``deployment_id``, to what is known within the block and the tasks begun there.
+
+    ``None`` says that a fact is not known.
+    """
+    known = {name: fact for name, fact in facts.items() if fact is not None}
+    token = _facts.set({**_facts.get(), **known})
     try:
         yield
     finally:

@@ -19,6 +19,7 @@ from handlers.ports import DecisionLog, EventLogError, LogBatch
 from handlers.proxy_calls import ProxyCallLimits, ProxyCalls
 from handlers.results import DeploymentExecutionResult
 from handlers.telemetry import Telemetry
+from handlers.traces import TraceOf
 
 T = TypeVar("T")
 
@@ -89,10 +90,15 @@ class MeasuredExecutor(DeploymentExecutor):
         *,
         proxy_calls: ProxyCalls,
         telemetry: Telemetry,
+        trace_of: TraceOf,
         proxy_timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
         super().__init__(
-            deployment_repo, client_pool, proxy_calls=proxy_calls, proxy_timeout_seconds=proxy_timeout_seconds
+            deployment_repo,
+            client_pool,
+            proxy_calls=proxy_calls,
+            proxy_timeout_seconds=proxy_timeout_seconds,
+            trace_of=trace_of,
         )
         self._telemetry = telemetry
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from domain.deployment import Deployment
 from domain.pauses import PAUSES_ID, EffectsPaused, EffectsResumed, Pauses, evolve_pauses
 from domain.quantities import Seconds, SecondsOrNone
-from handlers.ports import DecisionLog, EventLog, LogUnavailable
+from handlers.ports import DecisionLog, EventLog, LogUnavailable, UnknownEventType
 from handlers.records import PauseRecord
 from handlers.submission import Item, RecordItem
 
@@ -32,7 +32,7 @@ class PauseLimits:
 
 
 async def stored_pauses(event_log: DecisionLog) -> Pauses:
-    """The pauses that stand, by the log."""
+    """The pauses that stand, by the log. Raises :class:`~handlers.ports.UnknownEventType`."""
     pauses = Pauses()
     for logged in await event_log.stream(PAUSES_ID):
         if isinstance(event := logged.recorded.event, EffectsPaused | EffectsResumed):
@@ -48,10 +48,14 @@ async def pauses_for(items: Sequence[Item], event_log: DecisionLog) -> Pauses:
 
 
 class PauseGate:
-    """Holds back deployments whose effects are paused, until they are not."""
+    """Holds back deployments whose effects are paused, until they are not.
 
-    def __init__(self, pauses: Pauses) -> None:
+    ``closed`` says why everybody is held back: what the log says of pauses is not understood.
+    """
+
+    def __init__(self, pauses: Pauses, *, closed: str | None = None) -> None:
         self.pauses = pauses
+        self.closed = closed
         self._due: set[UUID] = set()
         self._to_evaluate: set[UUID] = set()
         self._listeners: list[ResumeListener] = []
@@ -65,22 +69,31 @@ class PauseGate:
         """Whether the deployment waits here."""
         return deployment_id in self._due or deployment_id in self._to_evaluate
 
+    def forget(self, is_lost: Callable[[UUID], bool]) -> None:
+        """Let go of those that somebody else decides for now."""
+        self._due = {key for key in self._due if not is_lost(key)}
+        self._to_evaluate = {key for key in self._to_evaluate if not is_lost(key)}
+
     def listen(self, listener: ResumeListener) -> None:
         """Tell ``listener`` whenever those who wait may be looked at again."""
         self._listeners.append(listener)
 
     def admit(self, states: Mapping[UUID, Deployment], to_evaluate: Collection[UUID] = ()) -> Mapping[UUID, Deployment]:
         """Give those that are not paused; the others wait here, and need not be asked for until they are resumed."""
-        if not self.pauses.standing:
+        if not self.pauses.standing and self.closed is None:
             return states
-        held = {key for key, state in states.items() if self.pauses.over(state)}
+        held = {key for key, state in states.items() if self.closed is not None or self.pauses.over(state)}
         self._to_evaluate |= held.intersection(to_evaluate)
         self._due |= held.difference(to_evaluate)
         return {key: state for key, state in states.items() if key not in held}
 
+    def close(self, reason: str) -> None:
+        """Hold back everybody from now on: what there is to obey is not known."""
+        self.closed = reason
+
     def change(self, pauses: Pauses) -> None:
         """Go by these pauses from now on, and let everybody who waits be looked at again."""
-        self.pauses = pauses
+        self.pauses, self.closed = pauses, None
         due, to_evaluate = self._due, self._to_evaluate
         self._due, self._to_evaluate = set(), set()
         for listener in self._listeners:
@@ -88,12 +101,14 @@ class PauseGate:
 
 
 class PauseFollower:
-    """Keeps a gate up with the log."""
+    """Keeps a gate up with the log, and closes it where the log holds what this version does not understand."""
 
     def __init__(self, event_log: EventLog, gate: PauseGate, limits: PauseLimits = PauseLimits()) -> None:
         self._log = event_log
         self._gate = gate
         self._limits = limits
+        self._version = gate.pauses.version
+        self._is_away = False
 
     async def run(self, wake: asyncio.Event) -> None:
         """Follow until cancelled; ``wake`` says that there may be news, and is cleared."""
@@ -101,15 +116,27 @@ class PauseFollower:
             wake.clear()
             try:
                 await self._look()
+                self._is_away = False
             except LogUnavailable as error:
-                log.warning("Cannot ask for pauses, going by those that are known: %s", error)
+                # Once an outage: this is asked several times a second.
+                if not self._is_away:
+                    log.warning("Cannot ask for pauses, going by those that are known: %s", error)
+                self._is_away = True
             await asyncio.sleep(self._limits.least_seconds)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._limits.poll_seconds):
                     await wake.wait()
 
     async def _look(self) -> None:
-        if await self._log.stream_version(PAUSES_ID) != self._gate.pauses.version:
+        version = await self._log.stream_version(PAUSES_ID)
+        if version == self._version:
+            return
+        try:
             pauses = await stored_pauses(self._log)
+        except UnknownEventType as error:
+            log.critical("All effects are held back: %s", error, extra={"action": "pauses-unknown"})
+            self._gate.close(str(error))
+        else:
             log.info("Pauses that stand: %d", len(pauses.standing), extra={"action": "pauses-changed"})
             self._gate.change(pauses)
+        self._version = version

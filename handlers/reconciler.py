@@ -147,11 +147,10 @@ class Reconciler:
         due = await self._log.due_work(partitions=ownership.partitions, of=ownership.count, until=until)
         # A record in a foreign partition is handled by somebody else: what is in memory here does not know of it.
         self._decider.forget_older({work.deployment_id: work.version for work in due})
-        unheard = [w for w in due if w.due_at and w.due_at <= now and not self._knows(w.deployment_id, now)]
-        for work in due:
-            key = work.deployment_id
-            known = key in self._busy or key in self._stuck or self._gate.holds(key)
-            if work.due_at is not None and not known:
+        idle = [work for work in due if not self._has_in_hand(work.deployment_id)]
+        unheard = [w for w in idle if w.due_at and w.due_at <= now and not self._queue.is_due(w.deployment_id, now)]
+        for work in idle:
+            if work.due_at is not None:
                 due_at = min(work.due_at, now) if is_new_owner else work.due_at
                 self._queue.bring_forward(work.deployment_id, due_at)
         if not is_new_owner:
@@ -161,8 +160,8 @@ class Reconciler:
             self._evaluations.evaluate_all(all_scaling)
         self._wake.set()
 
-    def _knows(self, key: UUID, now: datetime) -> bool:
-        return key in self._busy or key in self._stuck or self._gate.holds(key) or self._queue.is_due(key, now)
+    def _has_in_hand(self, key: UUID) -> bool:
+        return key in self._busy or key in self._stuck or self._gate.holds(key)
 
     async def _hear_of(self, unheard: Sequence[DueWork]) -> None:
         """Look at those that somebody else has handled records of, and has therefore marked as due."""
@@ -177,6 +176,7 @@ class Reconciler:
         self._stuck.clear()
         self._evaluations.clear()
         self._scaling.clear()
+        self._gate.forget(lambda key: not self._ownership.owns(key))
         for deployment_id, task in list(self._busy.items()):
             if not self._ownership.owns(deployment_id):
                 task.cancel()

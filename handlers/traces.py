@@ -1,6 +1,6 @@
 """Which trace a deployment's work belongs to: that of the latest record that changed it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 from domain.recorded import OperationCause, RecordedEvent
@@ -8,6 +8,15 @@ from domain.trace import TraceContext
 
 #: Most deployments whose trace is remembered (count).
 _MOST = 10_000
+
+
+#: Which trace a deployment's work belongs to, if it is known.
+TraceOf = Callable[[UUID], TraceContext | None]
+
+
+def no_trace(_deployment_id: UUID) -> TraceContext | None:
+    """Nothing is known of traces."""
+    return None
 
 
 class LatestTraces:

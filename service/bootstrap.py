@@ -14,6 +14,7 @@ from adapters.tracing import DecisionSpans, TracedClientPool
 from domain.decide import NewId
 from handlers.app_proxy import ClientPool
 from handlers.decider import Decider
+from handlers.decision_lines import log_decisions
 from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.draft import DecisionContext
 from handlers.executor import DeploymentExecutor
@@ -63,6 +64,7 @@ class Observers:
 
     def follow(self, decider: Decider, ownership: Ownership, clock: Callable[[], datetime]) -> None:
         """Be told of what ``decider`` commits."""
+        decider.listen(log_decisions)
         decider.listen(lambda commit: self.telemetry.committed(report_of(commit, clock(), ownership)))
         if self.tracer is not None:
             decider.listen(DecisionSpans(self.tracer))
@@ -93,7 +95,7 @@ def assemble(  # noqa: PLR0913 - where parts meet, each one is an argument that 
     telemetry = observers.telemetry
     ownership = Ownership(settings.kafka.topics.commands, partitions, place)
     context = _context(settings, ownership, new_id, standing)
-    gate = PauseGate(standing.pauses)
+    gate = PauseGate(standing.pauses, closed=standing.pauses_unknown)
     log = MeasuredLog(event_log, telemetry)
     decider = Decider(log, dead_letters, context, ownership=ownership, clock=clock, limits=settings.decider)
     observers.follow(decider, ownership, clock)
@@ -104,9 +106,7 @@ def assemble(  # noqa: PLR0913 - where parts meet, each one is an argument that 
     proxy_calls = MeasuredProxyCalls(settings.proxy.limits, telemetry)
     timeout = settings.proxy.call_timeout_seconds
     client_pool = TracedClientPool(client_pool, decider.traces.of, observers.tracer)
-    executor = MeasuredExecutor(
-        repository, client_pool, proxy_calls=proxy_calls, telemetry=telemetry, proxy_timeout_seconds=timeout
-    )
+    executor = _executor(repository, client_pool, decider, proxy_calls, telemetry, timeout)
     reconciliation = Reconciliation(
         executor,
         decider,
@@ -147,6 +147,24 @@ def assemble(  # noqa: PLR0913 - where parts meet, each one is an argument that 
 def _scaling_memory(settings: Settings, event_log: EventLog, clock: Callable[[], datetime]) -> ScalingMemory:
     backoff = settings.reconciler.stuck_backoff
     return ScalingMemory(event_log, clock=clock, limits=settings.scaling_memory, backoff=backoff)
+
+
+def _executor(
+    repository: EventSourcedDeploymentRepository,
+    client_pool: ClientPool,
+    decider: Decider,
+    proxy_calls: ProxyCalls,
+    telemetry: Telemetry,
+    timeout_seconds: float,
+) -> MeasuredExecutor:
+    return MeasuredExecutor(
+        repository,
+        client_pool,
+        proxy_calls=proxy_calls,
+        telemetry=telemetry,
+        trace_of=decider.traces.of,
+        proxy_timeout_seconds=timeout_seconds,
+    )
 
 
 def _context(settings: Settings, ownership: Ownership, new_id: NewId, standing: StandingFacts) -> DecisionContext:

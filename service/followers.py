@@ -43,10 +43,11 @@ class Follower:
         """Follow until ``stop`` is set; raises what neither passes nor is an unknown event."""
 
         async def alone() -> None:
-            self.trouble = None
             await self._follow(stop, wake)
 
         async def follow() -> None:
+            # Who stands by, while somebody else follows, has nothing to complain of.
+            self.trouble = None
             try:
                 await self._stores.run_alone(self.name, alone, stop)
             except _PASSING as error:

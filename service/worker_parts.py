@@ -41,9 +41,8 @@ async def open_worker(
 ) -> AsyncIterator[Worker]:
     """Open everything that a worker needs, and close it at the end; ``partitions`` (count) of the commands topic.
 
-    How the worker is, ``admin`` tells.
-
-    Raises :class:`~domain.errors.RoutekeeperError` where the settings or the log cannot be used.
+    How the worker is, ``admin`` tells. Raises :class:`~domain.errors.RoutekeeperError` where the settings or the log
+    cannot be used.
     """
     topics = settings.kafka.topics
     async with AsyncExitStack() as stack:
@@ -99,6 +98,7 @@ async def open_worker(
                 decider=plane.decider,
                 consumer=consumer,
                 reconciler=plane.reconciler,
+                gate=plane.gate,
                 proxy_calls=plane.proxy_calls,
                 event_log=event_log,
                 publisher=event_publisher,

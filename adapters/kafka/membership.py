@@ -67,7 +67,7 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
         self._generation = 0
         self._taken_away = asyncio.Event()
         self._failures = 0
-        self._in_hand: Mapping[TopicPartition, int] = {}
+        self._in_hand: dict[TopicPartition, int] = {}
         self._work: asyncio.Task[None] | None = None
         self._revoking: asyncio.Task[None] | None = None
 
@@ -224,25 +224,38 @@ class Membership(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ha
             records += self._starts.received(self._origin(partition), partition, read)
         if not records:
             return
-        self._in_hand = {partition: read[0].offset for partition, read in batch.items()}
+        self._in_hand |= {partition: read[0].offset for partition, read in batch.items()}
         try:
             await self._handler.handle(records)
         except PartitionsHalted as error:
             self._halt(error)
+            self._done({p: read for p, read in batch.items() if self._origin(p) not in {*error.reasons, *error.lost}})
         except _STORE_IN_TROUBLE as error:
-            self._unprepared |= batch.keys()
+            self._read_again(batch.keys())
             await self._back_off(error, stop)
         else:
             self._failures = 0
-            self.has_handled = True
-            self._in_hand = {}
-            self._reports.report({partition: read[-1].offset + 1 for partition, read in batch.items()})
+            self._done(batch)
+
+    def _done(self, batch: Batch) -> None:
+        """All these are committed."""
+        self.has_handled = True
+        self._forget_in_hand(batch)
+        self._reports.report({partition: read[-1].offset + 1 for partition, read in batch.items()})
 
     def _halt(self, error: PartitionsHalted) -> None:
         """Let partitions rest until they are assigned anew, to this version or to a later one."""
         self.halted |= error.reasons
-        self._unprepared |= {p for origin, p in self._origins(self._held).items() if origin in error.lost}
+        self._read_again({p for origin, p in self._origins(self._held).items() if origin in error.lost})
         log.error("partitions are not read on: %s", error, extra={"action": "halt-partitions"})
+
+    def _read_again(self, partitions: Collection[TopicPartition]) -> None:
+        """Ask for the stored positions again; where these are, nothing is in hand."""
+        self._unprepared |= frozenset(partitions)
+        self._forget_in_hand(partitions)
+
+    def _forget_in_hand(self, partitions: Collection[TopicPartition]) -> None:
+        self._in_hand = {key: first for key, first in self._in_hand.items() if key not in partitions}
 
     async def _back_off(self, error: Exception, stop: asyncio.Event) -> None:
         self._failures += 1

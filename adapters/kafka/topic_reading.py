@@ -57,7 +57,10 @@ async def _drain(
     while True:
         batch = await consumer.getmany(timeout_ms=_WAIT_MS)
         for partition, records in batch.items():
-            read[partition] = records[-1:] if only_last else [*read[partition], *records]
+            if only_last:
+                read[partition] = records[-1:]
+            else:
+                read[partition].extend(records)
         # The end may be more than was said: the embedded broker counts a batch of records as one there.
         reached = {partition: await consumer.position(partition) for partition in partitions}
         if not batch and all(reached[partition] >= ends[partition] for partition in partitions):

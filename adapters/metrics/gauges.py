@@ -29,7 +29,8 @@ class WorkerGauges:
 
         self.ready = gauge("ready", "Whether the worker is ready (1 or 0).")
         self.paused = gauge("consumption_paused", "Whether reading is paused as nothing can be committed (1 or 0).")
-        self.halted = gauge("halted", "Followers, partitions, deployments halted by events of unknown types.", "what")
+        self.halted = gauge("halted", "What is halted by events of unknown types.", "what")
+        self.paused_deployments = gauge("paused_deployments", "Deployments with due work that a pause holds back.")
         self.queued = gauge("reconcile_queue_deployments", "Deployments that are due now or later.")
         self.overdue = gauge("reconcile_queue_overdue_seconds", "For how long the one due first has been due.")
         self.log_position = gauge("event_log_position", "Position of the last event in the log.")

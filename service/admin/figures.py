@@ -46,6 +46,8 @@ class Figures:
             gauges.halted.labels("follower").set(sum(f.halted is not None for f in parts.followers))
             gauges.halted.labels("partition").set(len(parts.consumer.halted))
             gauges.halted.labels("deployment").set(len(parts.decider.halted))
+            gauges.halted.labels("pauses").set(parts.gate.closed is not None)
+            gauges.paused_deployments.set(parts.gate.held)
             earliest = parts.reconciler.queue.earliest()
             gauges.queued.set(len(parts.reconciler.queue))
             gauges.overdue.set(max(0.0, (now - earliest).total_seconds()) if earliest else 0.0)

@@ -14,8 +14,10 @@ from adapters.kafka.consumer import RecordConsumer
 from adapters.kafka.publisher import EventPublisher
 from handlers.circuit_breaker import BreakerState
 from handlers.decider import Decider
+from handlers.pausing import PauseGate
 from handlers.proxy_calls import ProxyCalls
 from handlers.reconciler import Reconciler
+from service.cli.system_words import describe_scope
 from service.followers import Follower
 
 #: Most halted deployments and partitions that are told of one by one (count).
@@ -46,6 +48,7 @@ class WorkerParts:
     decider: Decider
     consumer: RecordConsumer
     reconciler: Reconciler
+    gate: PauseGate
     proxy_calls: ProxyCalls
     event_log: RecorderEventLog
     publisher: EventPublisher
@@ -86,6 +89,7 @@ def _checks(parts: WorkerParts, log_trouble: tuple[datetime, str] | None) -> Ite
     halted = {f"{p.topic}/{p.partition}": why for p, why in parts.consumer.halted.items()}
     yield from _halted("partition", halted)
     yield from _halted("deployment", {str(key): why for key, why in parts.decider.halted.items()})
+    yield from _pauses(parts.gate)
     for follower in parts.followers:
         if follower.halted is not None:
             yield Check(follower.name, Status.FAILING, f"halted: {follower.halted}")
@@ -117,6 +121,17 @@ def _kafka(consumer: RecordConsumer) -> Check:
     if not consumer.is_prepared:
         return Check("kafka", Status.FAILING, "the positions of assigned partitions are not known yet")
     return Check("kafka", Status.OK, f"{count} partitions" if count else "no partitions: other workers have them all")
+
+
+def _pauses(gate: PauseGate) -> Iterator[Check]:
+    waiting = f"{gate.held} deployments wait"
+    if gate.closed is not None:
+        yield Check("pauses", Status.FAILING, f"all effects are held back: {gate.closed}; {waiting}")
+    elif gate.pauses.standing:
+        scopes = [describe_scope(scope) for scope in gate.pauses.standing]
+        told = ", ".join(scopes[:_MOST_TOLD])
+        more = f" and {len(scopes) - _MOST_TOLD} more" if len(scopes) > _MOST_TOLD else ""
+        yield Check("pauses", Status.DEGRADED, f"effects are paused: {told}{more}; {waiting}")
 
 
 def _halted(what: str, halted: Mapping[str, str]) -> Iterator[Check]:

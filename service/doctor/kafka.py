@@ -9,7 +9,8 @@ from aiokafka.errors import KafkaError
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.handshake import describe, try_handshake
 from adapters.kafka.inspection import TopicInspection, inspect_topics, wrong_configuration
-from adapters.kafka.topics import Topics, TopicsUnusable, administration
+from adapters.kafka.topic_reading import read_topics
+from adapters.kafka.topics import KafkaUnavailable, Topics, TopicsUnusable, administration
 from service.doctor.finding import Finding, Patience, Status, failed, ok, skipped
 from service.kafka_access import NoBroker, known_kafka
 from service.settings import Settings, SettingsInvalid
@@ -57,7 +58,20 @@ async def _check_topics(connection: KafkaConnection, topics: Topics, patience: P
             wrong = await wrong_configuration(admin, topics, there)
     except (TopicsUnusable, KafkaError) as error:
         return [failed("topics", str(error), _REPAIR)]
-    return [*_judged_topics(seen, topics, wrong), _judged_counts(seen, topics)]
+    published = [name for name in (topics.events, topics.desired_routes) if name in there and not seen[name].problem]
+    reading = [await _read_back(connection, name, patience) for name in published]
+    return [*_judged_topics(seen, topics, wrong), _judged_counts(seen, topics), *reading]
+
+
+async def _read_back(connection: KafkaConnection, name: str, patience: Patience) -> Finding:
+    """Whether we can read what was published, as each worker does at its start."""
+    check = f"reading {name}"
+    try:
+        await read_topics(connection, [name], only_last=True, give_up_after=patience.check_seconds)
+    except (KafkaUnavailable, KafkaError) as error:
+        repair = f"let us: kafka-acls.sh --add --operation Read --operation Describe --topic {name} …"
+        return failed(check, f"{error}; a worker compares its last records with the log at each start", repair)
+    return ok(check, "its last records can be read")
 
 
 def _judged_topics(

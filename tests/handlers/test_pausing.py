@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -22,12 +23,24 @@ from domain.pauses import (
     SingleDeployment,
 )
 from domain.recorded import RecordCause
+from handlers.commit import Commit
 from handlers.pausing import PauseFollower, PauseGate, PauseLimits, stored_pauses
 from handlers.records import PauseRecord, Sender
 from handlers.submission import RecordItem
-from tests.executor_world import World, is_ready, world_of
-from tests.handlers.decision_support import P0, DecidingWorker, item, new_log, reading, refusal
+from tests.executor_world import RARE_POLLS, World, is_ready, world_of
+from tests.handlers.decision_support import (
+    P0,
+    DecidingWorker,
+    create,
+    decider_limits,
+    deployment,
+    item,
+    new_log,
+    reading,
+    refusal,
+)
 
+FREQUENT_POLLS = replace(RARE_POLLS, poll_seconds=1.0)
 SCOPES = [Everything(), ResourceGroup(resource_group="sg1"), SingleDeployment(deployment_id=UUID(int=0))]
 
 
@@ -119,6 +132,40 @@ async def test_a_paused_deployment_waits_outside_the_queue(tmp_path: Path) -> No
         await world.idle()
 
         assert len(world.plane.reconciler._queue) == 0
+
+
+async def test_paused_deployments_cost_no_commit_however_long(tmp_path: Path) -> None:
+    """Neither at the polls of their owner, nor when it owns them anew."""
+    async with world_of(tmp_path, reconciler=True, reconciler_limits=FREQUENT_POLLS) as world:
+        await pause(world, PauseEffects(scope=Everything()))
+        for number in range(0, 20, 2):
+            await world.create(number)
+        await world.idle()
+        commits: list[Commit] = []
+        world.plane.decider.listen(commits.append)
+
+        await world.live(60)
+        world.lose(0)
+        await world.idle()
+        assert world.plane.gate.held == 0
+        world.gain(0)
+        await world.live(60)
+
+        assert commits == []
+        assert world.plane.gate.held == 10
+
+
+async def test_who_is_due_is_stated_again_a_bounded_batch_at_a_time() -> None:
+    worker = DecidingWorker(new_log(), decider_limits(batch_size=4))
+    ids = [deployment(number) for number in range(10)]
+    await worker.decider.execute([create(key) for key in ids], "test")
+    stated: list[int] = []
+    worker.decider.listen(lambda commit: stated.append(sum(len(each.items) for each in commit.submissions)))
+
+    await worker.decider.restate_due(ids)
+
+    assert stated == [4, 4, 2]
+    await worker.stop()
 
 
 async def test_a_destruction_under_a_pause_waits_with_its_calls(tmp_path: Path) -> None:

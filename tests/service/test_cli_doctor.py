@@ -65,6 +65,7 @@ async def test_where_all_is_well_the_exit_code_is_0(
     assert circuits == 0
     assert {"settings", "database", "clock against database", "views database", "kafka"} < set(findings)
     assert findings["proxy of default"]["found"].endswith("answers, and accepts the token")
+    assert {findings[f"reading {name}"]["status"] for name in (topics.events, topics.desired_routes)} == {"ok"}
     assert "cleanup.policy=compact" in findings[f"topic {topics.desired_routes}"]["found"]
 
 
@@ -138,6 +139,17 @@ async def test_topics_that_are_missing_or_do_not_fit_together_are_named(
     assert findings[f"topic {missing.events}"]["found"] == "is not there"
     assert f"{wider.commands} has 3, {wider.routes} has 2" in findings["topics co-partitioned"]["found"]
     assert "routekeeper init --repartition" in findings["topics co-partitioned"]["repair"]
+
+
+@pytest.mark.parametrize("token", ["{}", "{file: /dev/null}", f'{{value: "{TOKEN}\\n"}}', f'{{value: "{TOKEN}ß"}}'])
+async def test_a_token_that_no_header_can_carry_is_found_before_a_worker_starts(tmp_path: Path, token: str) -> None:
+    file = tmp_path / "targets.yaml"
+    file.write_text(f"gpu: {{address: 'proxy:1', token: {token}}}")
+
+    code, findings = await doctor(tmp_path, ROUTEKEEPER_PROXY_TARGETS_FILE=str(file))
+
+    assert code == 1
+    assert "scaling group 'gpu': proxy token is empty, or holds" in findings["proxy targets"]["found"]
 
 
 async def test_a_broker_that_does_not_answer_is_found_and_its_topics_are_skipped(tmp_path: Path) -> None:

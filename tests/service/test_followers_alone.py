@@ -1,8 +1,13 @@
 """On SQLite, too, one process at a time follows the log."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from unittest.mock import patch
 
+from handlers.backoff import Backoff
+from handlers.ports import LogUnavailable
+from service.followers import Follower
 from service.settings import Settings
 from service.stores import stores_of
 
@@ -46,3 +51,29 @@ async def test_who_waits_for_its_turn_ends_when_told_to_stop(tmp_path: Path) -> 
     await waiting
 
     one.cancel()
+
+
+async def test_who_stands_by_after_trouble_has_nothing_to_complain_of(tmp_path: Path) -> None:
+    """Somebody else took over what stopped here."""
+    stores, stop, stands_by = stores_of(Settings(data_dir=tmp_path)), asyncio.Event(), asyncio.Event()
+    attempts = 0
+
+    async def follow(_stop: asyncio.Event, _wake: asyncio.Event) -> None:
+        raise LogUnavailable("away")
+
+    async def run_alone(_name: str, work: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            await work()
+        stands_by.set()
+        await stop.wait()
+
+    follower = Follower("views", follow, stores)
+    with patch.object(stores, "run_alone", run_alone), patch("service.followers._BACKOFF", Backoff(base=0.0, cap=0.0)):
+        following = asyncio.create_task(follower.run(stop, asyncio.Event()))
+        await asyncio.wait_for(stands_by.wait(), 10)
+
+        assert follower.trouble is None
+        stop.set()
+        await following

@@ -83,7 +83,19 @@ async def test_groups_that_come_go_and_change_are_taken_over_at_once(
     assert "another-one" not in caplog.text
 
 
-@pytest.mark.parametrize("text", ["a: [", "a: {address: 'proxy:1'}", "- x", f"a: {{token: {TOKEN}}}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [",
+        "a: {address: 'proxy:1'}",
+        "- x",
+        f"a: {{token: {TOKEN}}}",
+        "a: {address: 'proxy:1', token: {}}",
+        "a: {address: 'proxy:1', token: {file: /dev/null}}",
+        f'a: {{address: "proxy:1", token: {{value: "{TOKEN}\\n2"}}}}',
+        f'a: {{address: "proxy:1", token: {{value: "{TOKEN}é"}}}}',
+    ],
+)
 async def test_a_file_that_cannot_be_used_is_refused_and_the_old_targets_stay(
     reload: Reload, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -92,6 +104,7 @@ async def test_a_file_that_cannot_be_used_is_refused_and_the_old_targets_stay(
     await reload.now()
 
     assert set(reload.targets) == {"a"}
+    assert reload.targets["a"].api_token == TOKEN
     assert not reload.told
     assert "Proxy targets are not reloaded, the old ones stay" in caplog.text
     assert str(reload.file) in caplog.text

@@ -1,7 +1,6 @@
 """A trace that comes with a command goes on: to the app proxy, into the log, to whoever reads what is published."""
 
 import json
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,10 +17,8 @@ from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.consumer_settings import ConsumerSettings
 from adapters.kafka.topics import Topics
 from domain.revision import Revision
-from handlers.log_context import concerning
 from service.admin.server import serving
 from service.kafka_access import KafkaAccess
-from service.logs import configure_logs
 from service.settings import AdminSettings, KafkaSettings, Settings
 from service.tracing import wants_export
 from tests.kafka_support import command_record, producing, read_all
@@ -140,20 +137,3 @@ def test_traces_are_exported_only_where_the_environment_says_where_to(
     environment: dict[str, str], *, expected: bool
 ) -> None:
     assert wants_export(environment) is expected
-
-
-def test_a_log_line_says_which_deployment_and_operation_it_is_about(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    try:
-        configure_logs(Settings(data_dir=tmp_path, log_format="json"))
-        with concerning(operation="scale"), concerning(deployment_id="d-1"):
-            logging.getLogger("handlers.executor").warning("It failed", extra={"action": "scale", "event_id": "d-1:4"})
-        line = json.loads(capsys.readouterr().err)
-    finally:
-        root.handlers[:] = before
-        root.setLevel(level)
-
-    assert {"deployment_id": "d-1", "operation": "scale", "event_id": "d-1:4"}.items() <= line.items()
