@@ -11,7 +11,7 @@ import httpx
 from adapters.http_client import beginning_of, new_client
 from adapters.http_errors import words_of
 from domain.quantities import Bytes, Count, Seconds, SecondsOrNone
-from handlers.app_proxy import DEFAULT_TIMEOUT_SECONDS, ClientSession
+from handlers.app_proxy import DEFAULT_TIMEOUT_SECONDS
 from handlers.app_proxy_errors import (
     AnswerNotUnderstood,
     AppProxyError,
@@ -20,6 +20,7 @@ from handlers.app_proxy_errors import (
     ProxyTimedOut,
     ProxyUnreachable,
 )
+from handlers.client_session import ClientSession
 
 #: Scheme, host and port: what a connection is made to.
 _Origin = tuple[str, str | None, int | None]
@@ -122,7 +123,7 @@ class _Answer:
 
 
 class _HttpxSession:
-    """A :class:`~handlers.app_proxy.ClientSession` that bounds the answer and speaks Routekeeper's errors."""
+    """A :class:`~handlers.client_session.ClientSession` that bounds the answer and speaks Routekeeper's errors."""
 
     def __init__(self, limits: HttpxClientPoolLimits, ca_file: Path | None) -> None:
         self._limits = limits

@@ -17,7 +17,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from domain.recorded import RecordCause, RecordedEvent
 from domain.trace import TraceContext
-from handlers.app_proxy import ClientPool, ClientResponse, ClientSession
+from handlers.client_session import ClientPool, ClientResponse, ClientSession
 from handlers.commit import Commit
 from handlers.log_context import concerned
 from handlers.traces import TraceOf

@@ -2,14 +2,22 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Annotated, Any, Protocol
-from urllib.parse import urlsplit
+from typing import Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, SecretStr, ValidationError
+from pydantic import SecretStr
 
 from handlers.app_proxy_answers import failed_answer
-from handlers.app_proxy_errors import AnswerNotUnderstood, ProxyTargetInvalid, ProxyTimedOut
+from handlers.app_proxy_created import (
+    LIST_PATH,
+    created_endpoint,
+    knows_no_lists,
+    list_of_one,
+    listed_endpoint,
+    may_want_a_list,
+)
+from handlers.app_proxy_errors import AnswerNotUnderstood, AppProxyError, ProxyTargetInvalid, ProxyTimedOut
+from handlers.client_session import ClientResponse, ClientSession
 from handlers.proxy_address import proxy_base_url
 
 TOKEN_HEADER = "X-BackendAI-Token"  # noqa: S105 - the header's name, not a token
@@ -19,36 +27,6 @@ TOKEN_HEADER = "X-BackendAI-Token"  # noqa: S105 - the header's name, not a toke
 DEFAULT_TIMEOUT_SECONDS = 20.0
 
 _NOT_FOUND = 404
-_MAX_URL_LENGTH = 2000
-
-
-class ClientResponse(Protocol):
-    """An HTTP response with its whole body."""
-
-    @property
-    def status_code(self) -> int: ...
-    @property
-    def content(self) -> bytes: ...
-
-
-class ClientSession(Protocol):
-    """What is needed of an HTTP client; :class:`httpx.AsyncClient` has it."""
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        json: Any = None,  # noqa: ANN401 - whatever JSON can express
-        timeout: float | None = None,  # noqa: ASYNC109 - the name and place it has in httpx
-    ) -> ClientResponse: ...
-
-
-class ClientPool(Protocol):
-    """Where the session for calls to app proxies comes from."""
-
-    def load_client_session(self) -> ClientSession: ...
 
 
 class AppProxyClient:
@@ -57,12 +35,14 @@ class AppProxyClient:
     Both calls are safe to repeat: the endpoint's id is the key, so a second create adopts what the first one made. A
     failed call raises a subclass of :class:`~handlers.app_proxy_errors.AppProxyError`, whose ``kind`` says whether the
     call may have taken effect, or whatever the session raises by itself. The token appears in no message or ``repr``.
+    A create may take two requests: some releases of the proxy take an endpoint only in a list
+    (:mod:`handlers.app_proxy_created`).
 
     Args:
         session: Sends the requests.
         address: ``host:port`` or an http(s) URL.
         token: The secret that the proxy shares with its callers.
-        timeout_seconds: How long a call may take, from first byte sent to last byte received (seconds).
+        timeout_seconds: How long a request may take, from first byte sent to last byte received (seconds).
 
     Raises:
         ProxyTargetInvalid: The address or the token cannot be used.
@@ -97,10 +77,14 @@ class AppProxyClient:
             The proxy's answer; ``"endpoint"`` is the endpoint's URL.
         """
         operation = f"create endpoint {endpoint_id} at {self._base_url}"
-        answer = await self._send("POST", endpoint_id, body, operation, timeout_seconds)
-        if not _is_success(answer):
-            raise failed_answer(answer.status_code, answer.content, operation, self._token)
-        endpoint = _endpoint_in(answer, operation)
+        answer = await self._send("POST", str(endpoint_id), body, operation, timeout_seconds)
+        if _is_success(answer):
+            endpoint = created_endpoint(answer, operation)
+        else:
+            failure = failed_answer(answer.status_code, answer.content, operation, self._token)
+            if not may_want_a_list(failure):
+                raise failure
+            endpoint = await self._create_in_list(endpoint_id, body, operation, timeout_seconds, failure)
         if self._token.get_secret_value() in endpoint["endpoint"]:
             raise AnswerNotUnderstood(f"{operation}: answered {answer.status_code} with the token in the URL")
         return endpoint
@@ -108,21 +92,38 @@ class AppProxyClient:
     async def delete_endpoint(self, endpoint_id: UUID, *, timeout_seconds: float | None = None) -> None:
         """Remove the endpoint; one that is not there counts as removed."""
         operation = f"delete endpoint {endpoint_id} at {self._base_url}"
-        answer = await self._send("DELETE", endpoint_id, None, operation, timeout_seconds)
+        answer = await self._send("DELETE", str(endpoint_id), None, operation, timeout_seconds)
         if not (_is_success(answer) or answer.status_code == _NOT_FOUND):
             raise failed_answer(answer.status_code, answer.content, operation, self._token)
+
+    async def _create_in_list(
+        self,
+        endpoint_id: UUID,
+        body: Mapping[str, Any],
+        operation: str,
+        timeout_seconds: float | None,
+        failure: AppProxyError,
+    ) -> dict[str, Any]:
+        """Try again with a list of one; ``failure`` is what is raised if the proxy knows no lists."""
+        listed = list_of_one(endpoint_id, body)
+        answer = await self._send("POST", LIST_PATH, listed, operation, timeout_seconds)
+        if knows_no_lists(answer.status_code):
+            raise failure
+        if not _is_success(answer):
+            raise failed_answer(answer.status_code, answer.content, operation, self._token)
+        return listed_endpoint(answer, endpoint_id, operation)
 
     async def _send(
         self,
         method: str,
-        endpoint_id: UUID,
+        path: str,
         body: Mapping[str, Any] | None,
         operation: str,
         timeout_seconds: float | None,
     ) -> ClientResponse:
         seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         headers = _Headers({TOKEN_HEADER: self._token.get_secret_value(), "Accept": "application/json"})
-        url = f"{self._base_url}/v2/endpoints/{endpoint_id}"
+        url = f"{self._base_url}/v2/endpoints/{path}"
         # A session's own timeout is per read and write, so a proxy that sends a byte a second would never meet it.
         deadline = asyncio.timeout(seconds)
         try:
@@ -150,38 +151,3 @@ def check_token(token: SecretStr) -> None:
 
 def _is_success(answer: ClientResponse) -> bool:
     return 200 <= answer.status_code < 300  # noqa: PLR2004 - the bounds of 2xx
-
-
-def _http_url(text: str) -> str:
-    """Accept an absolute http(s) URL as it stands.
-
-    Raises:
-        ValueError: It is anything else.
-    """
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("is not an http or https URL")
-    if len(text) > _MAX_URL_LENGTH or not text.isprintable() or " " in text:
-        raise ValueError(f"is longer than {_MAX_URL_LENGTH} characters or holds blanks")
-    return text
-
-
-class _CreateAnswer(BaseModel):
-    """The part of the proxy's answer to a create that is relied upon."""
-
-    success: bool = True
-    endpoint: Annotated[str, AfterValidator(_http_url)]
-    health_check_enabled: bool | None = None
-
-
-def _endpoint_in(answer: ClientResponse, operation: str) -> dict[str, Any]:
-    try:
-        parsed = _CreateAnswer.model_validate_json(answer.content, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "body"
-        what = f"{field}: {first['msg']} ({len(answer.content)} bytes)"
-        raise AnswerNotUnderstood(f"{operation}: answered {answer.status_code}, but {what[:200]}") from None
-    if not parsed.success:
-        raise AnswerNotUnderstood(f"{operation}: answered {answer.status_code} with success = false")
-    return parsed.model_dump(exclude_none=True)

@@ -18,9 +18,10 @@
           ├── ProxyTimedOut           UNKNOWN    no answer within the call's deadline
           └── ProxyTargetInvalid      PERMANENT  the address or the token cannot be used at all
 
-A 503 is the proxy's own "not now": its worker is lost or did not answer in time, and no endpoint is left behind. A 500
-has no such meaning. A proxy that fails after its transaction committed answers 500 as well, so what it did is unknown;
-502 and 504 come from something in front of the proxy that cannot know either.
+A 503 is the proxy's own "not now": its worker is lost or did not answer in time, and nothing will come of the call any
+more. Some releases have kept the endpoint by then; the next create adopts it, and a delete removes it.
+A 500 has no such meaning. A proxy that fails after its transaction committed answers 500 as well, so what it did is
+unknown; 502 and 504 come from something in front of the proxy that cannot know either.
 """
 
 from typing import ClassVar
@@ -67,7 +68,7 @@ class ProxyAnsweredError(AppProxyError):
 
 
 class ProxyBusy(ProxyAnsweredError):
-    """The proxy cannot serve the call now (408, 425, 429, 503) and did nothing."""
+    """The proxy cannot serve the call now (408, 425, 429, 503), and will not do so later by itself."""
 
     kind = FailureKind.TRANSIENT
 

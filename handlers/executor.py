@@ -15,8 +15,9 @@ from domain.chunks import chunks
 from domain.deployment import Deployment
 from domain.failures import FailureKind
 from domain.routes import Route, termination_order
-from handlers.app_proxy import DEFAULT_TIMEOUT_SECONDS, AppProxyClient, ClientPool
+from handlers.app_proxy import DEFAULT_TIMEOUT_SECONDS, AppProxyClient
 from handlers.app_proxy_errors import failure_kind
+from handlers.client_session import ClientPool
 from handlers.create_request import create_request
 from handlers.deployment_repository import (
     AutoScalingMetricsData,

@@ -9,8 +9,9 @@ from uuid import UUID
 from domain.deployment import Deployment
 from domain.operations import Operation
 from domain.recorded import LoggedEvent
-from handlers.app_proxy import DEFAULT_TIMEOUT_SECONDS, ClientPool
+from handlers.app_proxy import DEFAULT_TIMEOUT_SECONDS
 from handlers.app_proxy_errors import AppProxyError
+from handlers.client_session import ClientPool
 from handlers.deployment_repository import DeploymentRepository
 from handlers.executor import DeploymentExecutor
 from handlers.ledger import failure_code

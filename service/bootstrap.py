@@ -12,7 +12,7 @@ from adapters.kafka.envelope import parse_record
 from adapters.kafka.partitioner import partition_hash
 from adapters.tracing import DecisionSpans, TracedClientPool
 from domain.decide import NewId
-from handlers.app_proxy import ClientPool
+from handlers.client_session import ClientPool
 from handlers.decider import Decider
 from handlers.decision_lines import log_decisions
 from handlers.deployment_repository import ScalingGroupProxyTarget

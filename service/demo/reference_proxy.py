@@ -18,7 +18,7 @@ from typing import Annotated, Self
 import typer
 from pydantic import SecretStr
 
-from service.demo.reference_proxy_app import ReferenceProxyApp
+from service.demo.reference_proxy_app import ProxyRelease, ReferenceProxyApp
 from service.demo.reference_proxy_calls import CallCounter
 from service.demo.reference_proxy_circuits import CircuitTable
 from service.demo.reference_proxy_faults import FaultBoard
@@ -40,6 +40,7 @@ class ReferenceProxy:
         advertised_host: The host in endpoint URLs; ``None`` for ``host``.
         state_file: Where circuits are kept beyond this process; ``None`` for nowhere.
         ports: The ports that circuits are given.
+        release: Which release of the real proxy it answers as.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class ReferenceProxy:
         advertised_host: str | None = None,
         state_file: Path | None = None,
         ports: range = DEFAULT_PORTS,
+        release: ProxyRelease = ProxyRelease.SINGLE,
     ) -> None:
         self._host = host
         self._port = port
@@ -59,6 +61,7 @@ class ReferenceProxy:
             token if isinstance(token, SecretStr) else SecretStr(token),
             CircuitTable(host=self._advertised_host, ports=ports, state_file=state_file),
             self._reset_connection,
+            release,
         )
         self._server: AbruptServer | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -150,12 +153,17 @@ def main(
         str | None, typer.Option(envvar="REFERENCE_PROXY_TOKEN", help="The token; better given by file or environment.")
     ] = None,
     state: Annotated[Path | None, typer.Option(help="A JSON file to keep the endpoints in.")] = None,
+    release: Annotated[
+        ProxyRelease, typer.Option(help="Answer as releases that take one endpoint a create, or lists of them.")
+    ] = ProxyRelease.SINGLE,
 ) -> None:
     """Answer like an AppProxy until SIGINT or SIGTERM, for demonstration and tests."""
     secret = token_file.read_text().strip() if token_file is not None else token
     if not secret:
         raise typer.BadParameter("give --token-file, or set REFERENCE_PROXY_TOKEN")
-    proxy = ReferenceProxy(secret, host=host, port=port, advertised_host=advertised_host, state_file=state)
+    proxy = ReferenceProxy(
+        secret, host=host, port=port, advertised_host=advertised_host, state_file=state, release=release
+    )
     asyncio.run(_serve_until_signalled(proxy))
 
 

@@ -1,12 +1,14 @@
 """Reference part: the bodies that the reference proxy reads and writes, as a real AppProxy has them."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from pydantic import AnyUrl, BaseModel, Field, JsonValue, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+
+_Body = TypeVar("_Body", bound=BaseModel)
 
 _TYPES = "https://api.backend.ai/probs"
 
@@ -54,6 +56,18 @@ class CreateRequest(BaseModel):
     apps: dict[str, JsonValue] = {}
     open_to_public: bool = False
     health_check: HealthCheck | None = None
+
+
+class ListedCreate(CreateRequest):
+    """One entry of a list; ``deployment_id`` is the endpoint's."""
+
+    deployment_id: UUID
+
+
+class CreateList(BaseModel):
+    """The body of a create of several endpoints."""
+
+    endpoints: list[ListedCreate]
 
 
 class Problem(Exception):
@@ -120,11 +134,21 @@ def problem_response(problem: Problem, request: Request) -> Response:
     if "text/html" in request.headers.get("accept", ""):
         problem = internal_error("Template 'error' not found")
     headers = {"location": "/elsewhere"} if problem.status // 100 == 3 else None  # noqa: PLR2004 - 3xx
-    return JSONResponse(problem.body, problem.status, headers, media_type="application/problem+json")
+    return JSONResponse(problem.body, problem.status, headers)
 
 
 def parsed_create(body: bytes) -> CreateRequest:
-    """Read the body of a create.
+    """Read the body of a create. Raises what :func:`_parsed` raises."""
+    return _parsed(CreateRequest, body)
+
+
+def parsed_list(body: bytes) -> CreateList:
+    """Read the body of a create of several endpoints. Raises what :func:`_parsed` raises."""
+    return _parsed(CreateList, body)
+
+
+def _parsed(model: type[_Body], body: bytes) -> _Body:
+    """Read a body.
 
     Raises:
         Problem: 400: it is not JSON, or not of the right form.
@@ -134,7 +158,7 @@ def parsed_create(body: bytes) -> CreateRequest:
     except (ValueError, RecursionError):
         raise invalid_request("Malformed body") from None
     try:
-        return CreateRequest.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
         # The errors repeat the input, where Python's reader lets NaN pass.
         data = json.loads(error.json(include_url=False, include_context=False), parse_constant=str)

@@ -1,6 +1,7 @@
 """Reference part: a stand-in for an AppProxy that answers like one, case by case, and misbehaves on demand.
 
-Beside ``POST|DELETE /v2/endpoints/{id}`` it has control paths, which need no token:
+It answers as one of two :class:`releases <ProxyRelease>` does. Beside ``POST|DELETE /v2/endpoints/{id}``, and ``POST
+/v2/endpoints/bulk`` where the release has it, there are control paths, which need no token:
 
 - ``GET /reference/circuits``: the endpoints that it holds; ``DELETE`` forgets them, as a lost database would.
 - ``GET|PUT|DELETE /reference/faults``: what goes wrong (:class:`~service.demo.reference_proxy_faults.Faults`).
@@ -8,7 +9,8 @@ Beside ``POST|DELETE /v2/endpoints/{id}`` it has control paths, which need no to
 """
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
 from uuid import UUID
 
 from pydantic import SecretStr, ValidationError
@@ -25,6 +27,20 @@ from service.demo.reference_proxy_faults import FaultBoard, Faults, ProxyOperati
 
 _WORKER = "reference-worker"
 
+_Serve = Callable[[Request], Awaitable[Response]]
+
+
+class ProxyRelease(StrEnum):
+    """What the releases of the real proxy differ in.
+
+    SINGLE (as 26.4.2): a create names one endpoint; a circuit is kept once the worker acknowledged it; a delete of what
+    is not there is answered 404. LISTS (as 26.9.6): a create of one endpoint always breaks, a list of them works; a
+    circuit is kept before the worker is asked, and stays if the worker is silent; every delete succeeds.
+    """
+
+    SINGLE = "single"
+    LISTS = "lists"
+
 
 class _ConnectionToBeReset(Exception):
     """No answer: the connection is to be reset instead."""
@@ -37,18 +53,25 @@ class ReferenceProxyApp:
         token: What callers have to send.
         circuits: The endpoints it begins with.
         reset_connection: Resets the connection of a request, given the client's host and port.
+        release: Which release it answers as.
     """
 
     def __init__(
-        self, token: SecretStr, circuits: CircuitTable, reset_connection: Callable[[tuple[str, int]], None]
+        self,
+        token: SecretStr,
+        circuits: CircuitTable,
+        reset_connection: Callable[[tuple[str, int]], None],
+        release: ProxyRelease = ProxyRelease.SINGLE,
     ) -> None:
         self.circuits = circuits
         self.faults = FaultBoard()
         self.calls = CallCounter()
         self._token = token
         self._reset_connection = reset_connection
+        self._release = release
         self.asgi = Starlette(
             routes=[
+                Route("/v2/endpoints/bulk", self._list, methods=["POST"]),
                 Route("/v2/endpoints/{endpoint_id}", self._endpoint, methods=["POST", "DELETE"]),
                 Route("/reference/circuits", self._control_circuits, methods=["GET", "DELETE"]),
                 Route("/reference/faults", self._control_faults, methods=["GET", "PUT", "DELETE"]),
@@ -62,8 +85,20 @@ class ReferenceProxyApp:
         )
 
     async def _endpoint(self, request: Request) -> Response:
-        operation = ProxyOperation.CREATE if request.method == "POST" else ProxyOperation.DELETE
-        serve = self._create if operation is ProxyOperation.CREATE else self._delete
+        if request.method == "DELETE":
+            return await self._struck(ProxyOperation.DELETE, self._delete, request)
+        if self._release is ProxyRelease.SINGLE:
+            return await self._struck(ProxyOperation.CREATE, self._create, request)
+        self._check_token(request)
+        answers.parsed_create(await request.body())
+        raise answers.internal_error()
+
+    async def _list(self, request: Request) -> Response:
+        if self._release is ProxyRelease.SINGLE:
+            return await self._create(request)  # where "bulk" is an id like any other
+        return await self._struck(ProxyOperation.CREATE, self._create_listed, request)
+
+    async def _struck(self, operation: ProxyOperation, serve: _Serve, request: Request) -> Response:
         with self.calls.counted(operation):
             if not self.faults.strikes(operation):
                 return await serve(request)
@@ -96,9 +131,21 @@ class ReferenceProxyApp:
         enabled = circuit.health_check_enabled
         return JSONResponse({"success": True, "endpoint": circuit.url, "health_check_enabled": enabled})
 
+    async def _create_listed(self, request: Request) -> Response:
+        self._check_token(request)
+        created = [
+            (wanted.deployment_id, await self._circuit_for(wanted.deployment_id, wanted))
+            for wanted in answers.parsed_list(await request.body()).endpoints
+        ]
+        listed = [
+            {"deployment_id": str(key), "url": circuit.url, "health_check_enabled": circuit.health_check_enabled}
+            for key, circuit in created
+        ]
+        return JSONResponse({"endpoints": listed})
+
     async def _delete(self, request: Request) -> Response:
         self._check_token(request)
-        if not self.circuits.remove(_endpoint_id(request)):
+        if not self.circuits.remove(_endpoint_id(request)) and self._release is ProxyRelease.SINGLE:
             raise answers.no_such_endpoint()
         return JSONResponse({"success": True})
 
@@ -109,29 +156,41 @@ class ReferenceProxyApp:
             raise answers.unauthorized()
 
     async def _circuit_for(self, endpoint_id: UUID, wanted: answers.CreateRequest) -> Circuit:
-        """Find or make the endpoint's circuit. Nothing is kept, and nobody sees it, before the worker acknowledged."""
-        health_check = wanted.health_check is not None
-        if circuit := self.circuits.get(endpoint_id):
-            return self.circuits.set_health_check(circuit, enabled=health_check)
+        """Find or make the endpoint's circuit, which is kept before or after its worker acknowledged it."""
+        if (circuit := self._adopted(endpoint_id, wanted)) is not None:
+            return circuit
         port = self.circuits.port_for(str(wanted.tags.endpoint.existing_url or "") or None)
         self._check_available(port)
-        if not await self.faults.worker_acknowledges():
-            raise answers.worker_not_responding(_WORKER)
+        if self._release is ProxyRelease.LISTS:
+            circuit = self._added(endpoint_id, wanted, port)
+            await self._wait_for_worker()
+            return circuit
+        await self._wait_for_worker()
         self._check_available(port=None)
-        if circuit := self.circuits.get(endpoint_id):  # made by a call that waited beside this one
-            return self.circuits.set_health_check(circuit, enabled=health_check)
+        # Another call may have waited beside this one.
+        return self._adopted(endpoint_id, wanted) or self._added(endpoint_id, wanted, port)
+
+    def _adopted(self, endpoint_id: UUID, wanted: answers.CreateRequest) -> Circuit | None:
+        circuit = self.circuits.get(endpoint_id)
+        return circuit and self.circuits.set_health_check(circuit, enabled=wanted.health_check is not None)
+
+    def _added(self, endpoint_id: UUID, wanted: answers.CreateRequest, port: int | None) -> Circuit:
         try:
             return self.circuits.add(
                 endpoint_id,
                 service_name=wanted.service_name,
                 open_to_public=wanted.open_to_public,
-                health_check=health_check,
+                health_check=wanted.health_check is not None,
                 port=port,
             )
         except PortTaken:
             raise answers.port_not_available() from None
         except PortsExhausted:
             raise answers.worker_not_available() from None
+
+    async def _wait_for_worker(self) -> None:
+        if not await self.faults.worker_acknowledges():
+            raise answers.worker_not_responding(_WORKER)
 
     def _check_available(self, port: int | None) -> None:
         if self.faults.faults.worker is WorkerState.LOST:

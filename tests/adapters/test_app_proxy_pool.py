@@ -12,7 +12,7 @@ import pytest
 
 from adapters.app_proxy import HttpxClientPool, HttpxClientPoolLimits
 from domain.failures import FailureKind
-from handlers.app_proxy import AppProxyClient, ClientPool
+from handlers.app_proxy import AppProxyClient
 from handlers.app_proxy_errors import (
     AnswerNotUnderstood,
     AppProxyError,
@@ -24,6 +24,7 @@ from handlers.app_proxy_errors import (
     RequestRejected,
 )
 from handlers.circuit_breaker import BreakerState
+from handlers.client_session import ClientPool
 from handlers.proxy_calls import ProxyCallLimits, ProxyCalls
 from service.demo.reference_proxy import ReferenceProxy
 from service.demo.reference_proxy_faults import Faults

@@ -8,13 +8,14 @@ import httpx
 import pytest
 
 from domain.failures import FailureKind
-from handlers.app_proxy import AppProxyClient, ClientSession
+from handlers.app_proxy import AppProxyClient
 from handlers.app_proxy_errors import (
     AnswerNotUnderstood,
     ProxyFailed,
     ProxyTimedOut,
     failure_kind,
 )
+from handlers.client_session import ClientSession
 from tests.app_proxy_support import (
     Answer,
     create_body,

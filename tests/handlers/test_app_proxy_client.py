@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from domain.failures import FailureKind
-from handlers.app_proxy import AppProxyClient, ClientSession
+from handlers.app_proxy import AppProxyClient
 from handlers.app_proxy_errors import (
     AnswerNotUnderstood,
     AppProxyError,
@@ -22,6 +22,7 @@ from handlers.app_proxy_errors import (
     RequestRejected,
     failure_kind,
 )
+from handlers.client_session import ClientSession
 from service.demo.reference_proxy import ReferenceProxy
 from service.demo.reference_proxy_faults import Faults, WorkerState
 from tests.app_proxy_support import (

@@ -8,12 +8,13 @@ from uuid import UUID
 import httpx
 import pytest
 
-from handlers.app_proxy import AppProxyClient, ClientSession
+from handlers.app_proxy import AppProxyClient
 from handlers.app_proxy_errors import (
     AnswerNotUnderstood,
     AppProxyError,
     ProxyTargetInvalid,
 )
+from handlers.client_session import ClientSession
 from tests.app_proxy_support import (
     Answer,
     create_body,
