@@ -39,10 +39,10 @@ def set_policy(state: Deployment, command: c.SetScalingPolicy, now: datetime) ->
     if state.scaling_policy == command.policy:
         reason = "the scaling policy is this one already"
         return [e.CommandHadNoEffect(at=now, command="set-scaling-policy", reason=reason)]
-    return [e.ScalingPolicySet(at=now, policy=command.policy), *_target_under(command.policy, state, now)]
+    return [e.ScalingPolicySet(at=now, policy=command.policy), *target_under(command.policy, state, now)]
 
 
-def _target_under(policy: ScalingPolicy, state: Deployment, now: datetime) -> list[e.DeploymentEvent]:
+def target_under(policy: ScalingPolicy, state: Deployment, now: datetime) -> list[e.DeploymentEvent]:
     """With rules they go on from the target as it is, without them the number set by hand counts."""
     if state.override is not None:
         return []

@@ -103,7 +103,10 @@ def _check_counts(state: Deployment) -> None:
     if state.override is not None:
         assert state.target_replica_count == state.override.replica_count
     elif not state.lifecycle.is_ending:
-        assert state.target_replica_count == state.scaling_policy.clamp(state.target_replica_count)
+        target, policy = state.target_replica_count, state.scaling_policy
+        inside = policy.clamp(target)
+        # What a pause forbids is made up for by the rules once it is over.
+        assert target == inside or (policy.rules and state.effective_pause.forbids(inside - target))
 
 
 def _check_routes(state: Deployment) -> None:

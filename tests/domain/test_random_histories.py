@@ -46,4 +46,4 @@ class AnyHistory(UnreliableWorld):
 
 
 TestAnyHistory = AnyHistory.TestCase
-TestAnyHistory.settings = settings(max_examples=120, stateful_step_count=40)
+TestAnyHistory.settings = settings(max_examples=60, stateful_step_count=40)

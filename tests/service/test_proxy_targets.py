@@ -47,7 +47,7 @@ c: {{address: "https://proxy:3/", token: {{env: A_TOKEN}}}}
         ("a: {address: 'proxy:1', token: {env: NOT_SET_ANYWHERE}}", "NOT_SET_ANYWHERE"),
         ("a: {address: 'proxy:1', token: {file: /no/such/file}}", "/no/such/file"),
         ("a: {address: 'proxy:1', token: {}}", "scaling group 'a': proxy token is empty"),
-        ("a: {address: 'proxy:1', token: {file: /dev/null}}", "scaling group 'a': proxy token is empty"),
+        ("a: {address: 'proxy:1', token: {file: /dev/null}}", "scaling group 'a': token file /dev/null is empty"),
         (f'a: {{address: "proxy:1", token: {{value: "{TOKEN}\\nX: y"}}}}', "a header cannot carry"),
         (f'a: {{address: "proxy:1", token: {{value: "{TOKEN}ü"}}}}', "a header cannot carry"),
         (f"a: [{TOKEN}", "not YAML"),
