@@ -104,8 +104,9 @@ class LogAudit:
             self._fold.load({STREAMS: [str(each.stream_id)]})
             rows = self._fold.rows
             _find(rows, each, DECODES, f"{each.type} cannot be read: {each.reason}")
-            row = _next_version(rows, each, each.stream_id, each.version)
-            rows.of(STREAMS).put(row)
+            if each.version:
+                row = _next_version(rows, each, each.stream_id, each.version)
+                rows.of(STREAMS).put(row)
 
 
 def findings(connection: Connection, check: str, *, limit: int) -> list[tuple[int, str, str]]:

@@ -20,7 +20,7 @@ from eventsourcing.persistence import (
 from eventsourcing.sqlite import SQLiteDatastore
 from pydantic import ValidationError
 
-from adapters.event_store.mapper import MAX_EVENT_BYTES, EventMapper
+from adapters.event_store.mapper import MAX_EVENT_BYTES, EventMapper, place_of
 from adapters.event_store.recorder import LogRecorder
 from adapters.event_store.sqlite import SQLiteLogRecorder
 from domain.autoscaling.record import EvaluationRecord
@@ -151,7 +151,7 @@ class RecorderEventLog:
         return await self._run(self._readers, self._read, after, limit)
 
     def _read(self, after: int, limit: int) -> Sequence[LoggedEvent]:
-        notifications = self._recorder.select_notifications(after, limit, inclusive_of_start=False)
+        notifications = self._recorder.select_rows(after, limit)
         understood: list[LoggedEvent] = []
         for notification in notifications:
             try:
@@ -168,12 +168,11 @@ class RecorderEventLog:
 
     def _read_all(self, after: int, limit: int) -> Sequence[LoggedEvent | UnreadableEvent]:
         found: list[LoggedEvent | UnreadableEvent] = []
-        for each in self._recorder.select_notifications(after, limit, inclusive_of_start=False):
+        for each in self._recorder.select_rows(after, limit):
             try:
                 found.append(self._logged(each))
             except (UnknownEventType, ValidationError) as error:
-                stream = UUID(str(each.originator_id))
-                found.append(UnreadableEvent(each.id, stream, each.originator_version, each.topic, _in_short(error)))
+                found.append(UnreadableEvent(each.id, *place_of(each), str(each.topic), _in_short(error)))
         return found
 
     async def outcomes(self, commands: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Outcome]:

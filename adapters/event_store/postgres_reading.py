@@ -35,6 +35,10 @@ class PostgresLogReading(PostgresProcessRecorder):
             for row in self._rows(self.statements.select_many, [arrays.uuids(originator_ids)])
         ]
 
+    def select_rows(self, after: int, limit: int) -> Sequence[Notification]:
+        """Rows behind a position; the columns' types keep out what is no id and no number."""
+        return self.select_notifications(after, limit, inclusive_of_start=False)
+
     def select_stream(self, originator_id: UUID) -> Sequence[Notification]:
         """All events of a stream with their positions, in order."""
         return [

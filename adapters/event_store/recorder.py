@@ -37,15 +37,9 @@ class LogRecorder(Protocol):
 
     def select_stream(self, originator_id: UUID) -> Sequence[Notification]: ...
 
-    def select_notifications(
-        self,
-        start: int | None,
-        limit: int,
-        stop: int | None = None,
-        topics: Sequence[str] = (),
-        *,
-        inclusive_of_start: bool = True,
-    ) -> Sequence[Notification]: ...
+    def select_rows(self, after: int, limit: int) -> Sequence[Notification]:
+        """Rows behind position ``after``, in order, as they stand there: also what is no event."""
+        ...
 
     def max_notification_id(self) -> int | None: ...
 

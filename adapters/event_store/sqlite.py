@@ -127,6 +127,20 @@ class SQLiteLogRecorder(SQLiteScaling):
             for row in self._rows(statement, [each.hex for each in originator_ids])
         ]
 
+    def select_rows(self, after: int, limit: int) -> Sequence[Notification]:
+        """Rows behind a position, with the stream's id as it is written there, so that one row fails by itself."""
+        statement = f"SELECT rowid, * FROM {self.events_table_name} WHERE rowid>? ORDER BY rowid LIMIT ?"  # noqa: S608 - the table name is ours
+        return [
+            Notification(
+                id=row["rowid"],
+                originator_id=row["originator_id"],
+                originator_version=row["originator_version"],
+                topic=row["topic"],
+                state=row["state"],
+            )
+            for row in self._rows(statement, (after, limit))
+        ]
+
     def select_stream(self, originator_id: UUID) -> Sequence[Notification]:
         """All events of a stream with their positions, in order."""
         statement = f"SELECT rowid, * FROM {self.events_table_name} WHERE originator_id=? ORDER BY originator_version"  # noqa: S608 - the table name is ours

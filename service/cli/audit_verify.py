@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from adapters.event_store.event_log import RecorderEventLog
 from adapters.signatures import PublicKey
+from domain.audit.tiles import TreeDamaged
 from domain.recorded import LoggedEvent
 from projections.catalogue import VIEWS
 from projections.checkpoints import fingerprint
@@ -77,10 +78,15 @@ def verify(
     """
     settings = load_settings()
     trees = _tree_checks(settings, heads, public_key(public_key_file))
-    checks, head = verified(settings, state, limit, needs_views=heads is None)
-    checks = [*trees, *checks]
-    report = Report(all(check.ok for check in checks), head, checks)
-    give(Answer(_data(report), lambda _: _drawn(report)), OutputFormat.JSON if as_json else output)
+    report = Report(ok=False, head=0, checks=trees)
+    try:
+        checks, head = verified(settings, state, limit, needs_views=heads is None)
+        checks = [*trees, *checks]
+        report = Report(all(check.ok for check in checks), head, checks)
+    finally:
+        # What the heads prove is told whatever keeps the rest from being looked at.
+        if report.checks:
+            give(Answer(_data(report), lambda _: _drawn(report)), OutputFormat.JSON if as_json else output)
     if not report.ok:
         raise typer.Exit(1)
 
@@ -89,7 +95,11 @@ def _tree_checks(settings: Settings, heads: Path | None, key: PublicKey | None) 
     """Hold the log against tree heads; nothing where none are given and none are stored."""
     given = None if heads is None else heads_in(heads)
     with reading_tree(settings) as tree:
-        known = list(tree_keeper(settings, tree).heads()) if given is None else given
+        try:
+            known = list(tree_keeper(settings, tree).heads()) if given is None else given
+        except TreeDamaged as damage:
+            found = Finding(where="heads", message=str(damage), kind="damaged")
+            return [Check(name="heads", holds="the stored tree heads can be read", findings=[found])]
         if not known:
             return ()
         with told("Holding the log against tree heads") as progress:

@@ -91,6 +91,29 @@ def test_an_altered_event_is_named_and_the_exit_code_is_one(auditor: Auditor) ->
     assert "altered" in auditor.run("verify", "--heads", auditor.heads).stdout
 
 
+def test_what_heads_prove_is_told_also_if_the_rest_fails(auditor: Auditor, tmp_path: Path) -> None:
+    auditor.change("UPDATE stored_events SET state = CAST('{}' AS BLOB) WHERE rowid = 2")
+    (tmp_path / "views.db").unlink(missing_ok=True)
+
+    result = auditor.run("verify")
+
+    assert result.exit_code == 1
+    assert "altered, position 2" in result.stdout
+    assert "no views at" in result.stderr
+
+
+@pytest.mark.parametrize("change", ["at = 9223372036854775807", "at = 'abc'", "root = 5"])
+def test_a_stored_head_that_is_none_is_a_finding(auditor: Auditor, change: str) -> None:
+    auditor.change(f"UPDATE tree_heads SET {change}")
+
+    result = auditor.run("verify", "--heads", auditor.heads)
+    stored = auditor.run("verify")
+
+    assert result.exit_code == 0, result.output
+    assert stored.exit_code == 1
+    assert "the stored tree head of size" in stored.stdout
+
+
 def test_heads_are_written_once_for_the_same_log_and_shown(auditor: Auditor) -> None:
     auditor.done("heads", "--now")
 

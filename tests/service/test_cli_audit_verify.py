@@ -108,6 +108,24 @@ def test_an_event_that_cannot_be_read_is_named(run: Run, tmp_path: Path, change:
     assert "cannot be built" in findings["view-deployments"][0]["message"]
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("originator_version = 'abc'", "the version of the row is no number: 'abc'"),
+        ("originator_id = 'zz'", "the stream of the row is no id: 'zz'"),
+        ("state = 5", "its state is no text"),
+    ],
+)
+def test_a_row_that_is_no_event_at_all_is_named(run: Run, tmp_path: Path, change: str, message: str) -> None:
+    tamper(tmp_path / "events.db", f"UPDATE stored_events SET {change} WHERE rowid = 5")
+
+    findings = found(run)
+
+    assert findings["events-decode"][0]["where"] == "position 5"
+    assert message in findings["events-decode"][0]["message"]
+    assert "cannot be built" in findings["view-deployments"][0]["message"]
+
+
 def test_a_missing_event_leaves_a_gap_that_is_found(run: Run, tmp_path: Path) -> None:
     tamper(
         tmp_path / "events.db",
