@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from adapters.event_store.mapper import MAX_EVENT_BYTES, EventMapper, place_of
 from adapters.event_store.recorder import LogRecorder
 from adapters.event_store.sqlite import SQLiteLogRecorder
+from domain.audit.commit_times import CommitTime
 from domain.autoscaling.record import EvaluationRecord
 from domain.chunks import chunks
 from domain.deployment import Deployment
@@ -191,6 +192,14 @@ class RecorderEventLog:
 
     async def position_at(self, moment: datetime) -> int:
         return await self._run(self._readers, self._recorder.select_position_at, moment)
+
+    async def commits(self, *, first: int, last: int) -> Sequence[CommitTime]:
+        """Commits in order, from the last one before position ``first`` to the first one that reaches ``last``."""
+        return await self._run(self._readers, self._recorder.select_commits, first, last)
+
+    async def last_commit(self) -> int:
+        """The position up to which the last commit reaches (0: there is none)."""
+        return await self._run(self._readers, self._recorder.select_last_commit)
 
     async def head(self) -> int:
         return await self._run(self._readers, self._recorder.max_notification_id) or 0

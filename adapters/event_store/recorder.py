@@ -7,6 +7,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import Notification, StoredEvent
 
+from domain.audit.commit_times import CommitTime
 from domain.autoscaling.record import EvaluationRecord
 from handlers.ports import DueWork, LogBatch, Outcome, Position, Retained, SampleReport
 from handlers.records import PartitionId
@@ -81,6 +82,14 @@ class LogRecorder(Protocol):
 
     def select_outcomes(self, commands: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Outcome]:
         """What became of some hundreds of commands, by (source, id)."""
+        ...
+
+    def select_commits(self, first: int, last: int) -> Sequence[CommitTime]:
+        """Commits in order, from the last one before position ``first`` to the first one that reaches ``last``."""
+        ...
+
+    def select_last_commit(self) -> int:
+        """The position up to which the last commit reaches (0: there is none)."""
         ...
 
     def select_position_at(self, moment: datetime) -> int: ...

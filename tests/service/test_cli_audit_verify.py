@@ -18,6 +18,7 @@ CHECKS = (
     "lifecycle-rules",
     "causes-exist",
     "one-outcome-per-command",
+    "commit-times",
     "view-deployments",
     "view-autoscaling_decisions",
     "view-operation_failures",
@@ -197,6 +198,32 @@ def test_a_command_that_was_rejected_must_not_have_had_an_effect(run: Run, tmp_p
     (finding,) = found(run)["one-outcome-per-command"]
 
     assert "its outcome is rejected" in finding["message"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            "UPDATE commits SET committed_at = committed_at - 3600000000 WHERE position = 9",
+            "was committed 2026-03-01 11",
+        ),
+        ("UPDATE commits SET committed_at = committed_at + 3600000000", "and was committed 2026-03-01 13"),
+        ("UPDATE commits SET committed_at = 5000000 - position WHERE position < 9", "was committed 1970-01-01"),
+        (
+            "UPDATE commits SET committed_at = 'never' WHERE position = 9",
+            "the time of its commit at position 9 is none",
+        ),
+        ("DELETE FROM commits WHERE position > 9", "has no time of a commit"),
+        ("INSERT INTO commits VALUES (4711, 8000000000000000)", "the log at position"),
+    ],
+)
+def test_times_of_commits_that_cannot_be_are_found(run: Run, tmp_path: Path, change: str, message: str) -> None:
+    tamper(tmp_path / "events.db", change)
+
+    findings = found(run)
+
+    assert findings.keys() == {"commit-times"}
+    assert any(message in finding["message"] for finding in findings["commit-times"]), findings
 
 
 def test_a_later_verification_begins_where_the_last_one_ended(run: Run, tmp_path: Path) -> None:

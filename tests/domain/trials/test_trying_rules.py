@@ -195,11 +195,11 @@ def test_numbers_of_a_course() -> None:
 def test_nobody_can_tell_the_load_once_rules_are_not_asked_any_more() -> None:
     """Above the target for 10 s, then put to sleep."""
     found = tried((), ScalingPolicy(), seconds=60)
-    found.course.pressure[:] = [Pressure(at(0), True)]
+    found.course.pressure[:] = [Pressure(at(0), above_target=True)]
     found.course.rested(at(10))
     found.course.rested(at(20))
 
-    assert found.course.pressure == [Pressure(at(0), True), Pressure(at(10), None)]
+    assert found.course.pressure == [Pressure(at(0), above_target=True), Pressure(at(10), None)]
     assert measures(found, 60).above_target_seconds == 10
 
 
