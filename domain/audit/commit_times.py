@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 #: How far the clocks of workers and database may be apart: an event is decided right before it is committed.
@@ -31,7 +32,7 @@ def errors_of(events: Sequence[EventTime], commits: Sequence[CommitTime]) -> Ite
     """
     positions = [event.position for event in events]
     ends = [commit.position for commit in commits]
-    for before, after in zip(commits, commits[1:], strict=False):
+    for before, after in pairwise(commits):
         first = bisect_right(positions, before.position)
         if first < len(events) and before.at and after.at and after.at < before.at:
             said = f"was committed {_shown(after.at)}, before position {before.position} was, {_shown(before.at)}"
