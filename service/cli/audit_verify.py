@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 from rich.progress import Progress
 from rich.text import Text
 from sqlalchemy import Engine
+from sqlalchemy.exc import DatabaseError
 
 from adapters.event_store.event_log import RecorderEventLog
 from adapters.signatures import PublicKey
@@ -20,12 +21,12 @@ from domain.audit.tiles import TreeDamaged
 from domain.recorded import LoggedEvent
 from projections.catalogue import VIEWS
 from projections.checkpoints import fingerprint
-from projections.database import open_database
+from projections.database import open_database, snapshot
 from service.checks import Check, Finding
 from service.cli.audit_log_check import check_heads, check_log, heads_in
 from service.cli.audit_options import HeadsFile, PublicKeyFile, public_key
 from service.cli.audit_tree import bars, reading_tree, told
-from service.cli.errors import ViewsMissing
+from service.cli.errors import StateDamaged, ViewsMissing
 from service.cli.options import MOST_ROWS, Output
 from service.cli.output import Answer, OutputFormat, clean, give
 from service.cli.reading import reading_log
@@ -165,8 +166,14 @@ async def _name_of(log: RecorderEventLog) -> str:
 @contextmanager
 def _scratch(folder: Path, name: str) -> Iterator[Engine]:
     folder.mkdir(parents=True, exist_ok=True)
-    engine = open_database(f"sqlite:///{folder / f'{name}.db'}")
+    file = folder / f"{name}.db"
+    engine = open_database(f"sqlite:///{file}")
     try:
+        try:
+            with snapshot(engine):
+                pass
+        except DatabaseError:
+            raise StateDamaged(f"{file} cannot be gone on from: delete it, or give another --state") from None
         yield engine
     finally:
         engine.dispose()

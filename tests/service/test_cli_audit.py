@@ -114,6 +114,15 @@ def test_a_stored_head_that_is_none_is_a_finding(auditor: Auditor, change: str) 
     assert "the stored tree head of size" in stored.stdout
 
 
+def test_a_stored_tree_that_was_emptied_is_a_finding(auditor: Auditor) -> None:
+    auditor.change("DELETE FROM tree_tiles")
+
+    result = auditor.run("verify", "--heads", auditor.heads)
+
+    assert result.exit_code == 1
+    assert "the stored tree lacks" in result.stdout
+
+
 def test_heads_are_written_once_for_the_same_log_and_shown(auditor: Auditor) -> None:
     auditor.done("heads", "--now")
 

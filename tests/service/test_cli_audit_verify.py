@@ -238,6 +238,18 @@ def test_a_later_verification_begins_where_the_last_one_ended(run: Run, tmp_path
     assert "events-decode" in found(run)
 
 
+def test_a_damaged_state_is_named_and_no_traceback(run: Run, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    found(run, "--state", str(state))
+    for file in state.glob("log-*"):
+        file.write_bytes(b"no database at all" * 1000)
+
+    result = run("audit", "verify", "--state", str(state))
+
+    assert result.exit_code == 1
+    assert "cannot be gone on from" in " ".join(result.stderr.split())
+
+
 def test_only_so_many_findings_are_told(run: Run, tmp_path: Path) -> None:
     tamper(tmp_path / "views.db", "DELETE FROM replicas")
 
