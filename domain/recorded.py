@@ -76,7 +76,10 @@ class LoggedEvent:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableEvent:
-    """A row of the log at ``position`` that this version cannot make sense of, for a ``reason`` (one line)."""
+    """A row of the log at ``position`` that this version cannot make sense of, for a ``reason`` (one line).
+
+    The nil stream and ``version`` 0 where the row has none.
+    """
 
     position: int
     stream_id: UUID

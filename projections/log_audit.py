@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, Connection, Engine, Integer, MetaData, Table, and_, or_, select
 
+from domain.audit.commit_times import CommitTime, EventTime, errors_of
 from domain.deployment import Lifecycle
 from domain.events import RouteStatusReported
 from domain.lifecycle import lifecycle_after, may_happen
@@ -72,6 +73,7 @@ CONTIGUOUS: Final = "versions-contiguous"
 CAUSES: Final = "causes-exist"
 OUTCOMES: Final = "one-outcome-per-command"
 LIFECYCLE: Final = "lifecycle-rules"
+COMMITS: Final = "commit-times"
 
 
 class LogAudit:
@@ -89,23 +91,32 @@ class LogAudit:
         """Up to where the log was looked at."""
         return self._fold.placement.position
 
-    def examine(self, batch: Sequence[LoggedEvent | UnreadableEvent]) -> None:
-        """Take in what comes next in the log."""
+    def examine(self, batch: Sequence[LoggedEvent | UnreadableEvent], commits: Sequence[CommitTime]) -> None:
+        """Take in what comes next in the log, with its commits and the last one before."""
         for kind, some in groupby(batch, key=type):
             if kind is LoggedEvent:
                 self._fold.fold([each for each in some if isinstance(each, LoggedEvent)])
             else:
                 for each in some:
                     self._unreadable(each)
+        self._commits(batch, commits)
         apply_batch(self._engine, [self._fold], (), position=batch[-1].position)
+
+    def _commits(self, batch: Sequence[LoggedEvent | UnreadableEvent], commits: Sequence[CommitTime]) -> None:
+        logged = {each.position: each for each in batch if isinstance(each, LoggedEvent)}
+        times = [EventTime(position, each.recorded.event.at) for position, each in logged.items()]
+        # One finding for each event, the first.
+        for position, message in reversed(dict(reversed([*errors_of(times, commits)])).items()):
+            _find(self._fold.rows, logged[position], COMMITS, message)
 
     def _unreadable(self, each: LoggedEvent | UnreadableEvent) -> None:
         if isinstance(each, UnreadableEvent):
             self._fold.load({STREAMS: [str(each.stream_id)]})
             rows = self._fold.rows
             _find(rows, each, DECODES, f"{each.type} cannot be read: {each.reason}")
-            row = _next_version(rows, each, each.stream_id, each.version)
-            rows.of(STREAMS).put(row)
+            if each.version:
+                row = _next_version(rows, each, each.stream_id, each.version)
+                rows.of(STREAMS).put(row)
 
 
 def findings(connection: Connection, check: str, *, limit: int) -> list[tuple[int, str, str]]:

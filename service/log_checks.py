@@ -28,6 +28,7 @@ _HOLDS: Final = {
     audit.LIFECYCLE: "every event happened where in a deployment's life it may",
     audit.CAUSES: "every event names the record or the operation that caused it, and each is one there can be",
     audit.OUTCOMES: "every command came to an effect once, and has the outcome that goes with it",
+    audit.COMMITS: "times of commits do not fall, reach to the log's end, and are those at which its events happened",
 }
 
 
@@ -42,7 +43,8 @@ async def examine_log(
         batch = [each for each in batch if each.position <= until]
         if not batch:
             break
-        await in_thread(examined.examine, batch)
+        commits = await log.commits(first=batch[0].position, last=batch[-1].position)
+        await in_thread(examined.examine, batch, commits)
         progress(examined.position)
     return examined
 
@@ -54,6 +56,7 @@ async def log_checks(log: RecorderEventLog, scratch: Engine, *, limit: int) -> S
         found[audit.CAUSES] += await _unread_records(log, connection)
         twisted, remark = await _outcomes(log, connection, limit)
         found[audit.OUTCOMES] += twisted
+        found[audit.COMMITS] += await _last_commit(log)
     return [
         Check(
             name=name,
@@ -70,6 +73,15 @@ def _noted(connection: Connection, name: str, limit: int) -> list[Finding]:
         Finding(where=f"position {position}", message=f"event {event_id}: {message}")
         for position, event_id, message in audit.findings(connection, name, limit=limit)
     ]
+
+
+async def _last_commit(log: RecorderEventLog) -> list[Finding]:
+    """The last commit ends where the log ends."""
+    # Between two looks at the log, which others append to meanwhile.
+    before, last, after = await log.head(), await log.last_commit(), await log.head()
+    if before <= last <= after:
+        return []
+    return [Finding(where=f"position {last}", message=f"the last commit ends here, and the log at position {after}")]
 
 
 async def _unread_records(log: RecorderEventLog, connection: Connection) -> list[Finding]:

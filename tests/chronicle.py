@@ -1,6 +1,7 @@
 """A history in the making: commands decided by the domain, kept in a real log, and folded into real views."""
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from adapters.event_store.event_log import open_sqlite_log
+from adapters.event_store.instants import microseconds_of
 from domain import commands as c
 from domain.decide import decide
 from domain.deployment import Deployment
@@ -87,6 +89,13 @@ class Chronicle:
         batch = LogBatch(events=events, positions=moves, outcomes=outcomes)
         positions = asyncio.run(self._log.append(batch))
         self.head = positions[-1] if positions else self.head
+        self._commit_now()
+
+    def _commit_now(self) -> None:
+        """Have the database's clock show what this history's clock shows."""
+        with closing(sqlite3.connect(self.settings.log_file)) as connection, connection:
+            moment = (microseconds_of(self.now), self.head)
+            connection.execute("UPDATE commits SET committed_at = ? WHERE position = ?", moment)
 
     def _move(self, cause: RecordCause) -> PositionMove:
         origin = PartitionId(cause.topic, cause.epoch, cause.partition)

@@ -20,9 +20,10 @@ from eventsourcing.persistence import (
 from eventsourcing.sqlite import SQLiteDatastore
 from pydantic import ValidationError
 
-from adapters.event_store.mapper import MAX_EVENT_BYTES, EventMapper
+from adapters.event_store.mapper import MAX_EVENT_BYTES, EventMapper, place_of
 from adapters.event_store.recorder import LogRecorder
 from adapters.event_store.sqlite import SQLiteLogRecorder
+from domain.audit.commit_times import CommitTime
 from domain.autoscaling.record import EvaluationRecord
 from domain.chunks import chunks
 from domain.deployment import Deployment
@@ -151,7 +152,7 @@ class RecorderEventLog:
         return await self._run(self._readers, self._read, after, limit)
 
     def _read(self, after: int, limit: int) -> Sequence[LoggedEvent]:
-        notifications = self._recorder.select_notifications(after, limit, inclusive_of_start=False)
+        notifications = self._recorder.select_rows(after, limit)
         understood: list[LoggedEvent] = []
         for notification in notifications:
             try:
@@ -168,12 +169,11 @@ class RecorderEventLog:
 
     def _read_all(self, after: int, limit: int) -> Sequence[LoggedEvent | UnreadableEvent]:
         found: list[LoggedEvent | UnreadableEvent] = []
-        for each in self._recorder.select_notifications(after, limit, inclusive_of_start=False):
+        for each in self._recorder.select_rows(after, limit):
             try:
                 found.append(self._logged(each))
             except (UnknownEventType, ValidationError) as error:
-                stream = UUID(str(each.originator_id))
-                found.append(UnreadableEvent(each.id, stream, each.originator_version, each.topic, _in_short(error)))
+                found.append(UnreadableEvent(each.id, *place_of(each), str(each.topic), _in_short(error)))
         return found
 
     async def outcomes(self, commands: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Outcome]:
@@ -192,6 +192,14 @@ class RecorderEventLog:
 
     async def position_at(self, moment: datetime) -> int:
         return await self._run(self._readers, self._recorder.select_position_at, moment)
+
+    async def commits(self, *, first: int, last: int) -> Sequence[CommitTime]:
+        """Commits in order, from the last one before position ``first`` to the first one that reaches ``last``."""
+        return await self._run(self._readers, self._recorder.select_commits, first, last)
+
+    async def last_commit(self) -> int:
+        """The position up to which the last commit reaches (0: there is none)."""
+        return await self._run(self._readers, self._recorder.select_last_commit)
 
     async def head(self) -> int:
         return await self._run(self._readers, self._recorder.max_notification_id) or 0

@@ -73,6 +73,8 @@ class EventMapper(Mapper[UUID]):
 
     def to_recorded(self, stored: StoredEvent) -> RecordedEvent:
         """Deserialise. Raises :class:`UnknownEventType` for a name that is not in the registry, or another shape."""
+        if not isinstance(stored.state, (bytes, str)):
+            raise UnknownEventType(f"event {_event_id(stored)} has another shape: its state is no text")
         if stored.topic not in EVENT_TYPES:
             what = f"unknown event type {stored.topic!r}: this version does not know event {_event_id(stored)}"
             raise UnknownEventType(what)
@@ -84,9 +86,33 @@ class EventMapper(Mapper[UUID]):
             what = f"event {_event_id(stored)} of type {stored.topic!r} has another shape: {wrong}"
             raise UnknownEventType(what) from None
         event: AnyEvent = state.event
-        stream = stored.originator_id
-        stream_id = stream if isinstance(stream, UUID) else UUID(stream)
-        return RecordedEvent(stream_id, stored.originator_version, state.cause, event)
+        return RecordedEvent(_stream_id(stored), _version(stored), state.cause, event)
+
+
+def place_of(stored: StoredEvent) -> tuple[UUID, int]:
+    """The stream and the version of a row that need be no event: where they are none, the nil stream and 0."""
+    try:
+        return _stream_id(stored), _version(stored)
+    except UnknownEventType:
+        return UUID(int=0), 0
+
+
+def _stream_id(stored: StoredEvent) -> UUID:
+    stream: object = stored.originator_id
+    if isinstance(stream, UUID):
+        return stream
+    try:
+        return UUID(str(stream))
+    except ValueError:
+        raise UnknownEventType(f"the stream of the row is no id: {stream!r:.80}") from None
+
+
+def _version(stored: StoredEvent) -> int:
+    # SQLite keeps what is planted into a column of numbers as it is.
+    version: object = stored.originator_version
+    if not isinstance(version, int):
+        raise UnknownEventType(f"the version of the row is no number: {version!r:.80}")
+    return version
 
 
 def _event_id(stored: StoredEvent) -> str:

@@ -15,6 +15,7 @@ from adapters.event_store.postgres_scaling import evaluation_of
 from adapters.event_store.postgres_tables import LogStatements
 from adapters.event_store.scaling_rows import records_by_deployment, reports_by_deployment
 from adapters.postgres import arrays
+from domain.audit.commit_times import CommitTime
 from domain.autoscaling.record import EvaluationRecord
 from handlers.ports import DueWork, Outcome, Position, Retained, SampleReport
 from handlers.records import PartitionId
@@ -34,6 +35,11 @@ class PostgresLogReading(PostgresProcessRecorder):
             StoredEvent(row["originator_id"], row["originator_version"], row["topic"], row["state"])
             for row in self._rows(self.statements.select_many, [arrays.uuids(originator_ids)])
         ]
+
+    def select_rows(self, after: int, limit: int) -> Sequence[Notification]:
+        """Rows behind a position; the columns' types keep out what is no id and no number."""
+        found: Sequence[Notification] = self.select_notifications(after, limit, inclusive_of_start=False)
+        return found
 
     def select_stream(self, originator_id: UUID) -> Sequence[Notification]:
         """All events of a stream with their positions, in order."""
@@ -92,6 +98,13 @@ class PostgresLogReading(PostgresProcessRecorder):
         given = [arrays.texts([source for source, _ in commands]), arrays.texts([name for _, name in commands])]
         rows = self._rows(self.statements.find_outcomes, given)
         return {(row["source"], row["id"]): Outcome(row["outcome"]) for row in rows}
+
+    def select_commits(self, first: int, last: int) -> Sequence[CommitTime]:
+        rows = self._rows(self.statements.select_commits, {"first": first, "last": last})
+        return [CommitTime(row["position"], row["committed_at"]) for row in rows]
+
+    def select_last_commit(self) -> int:
+        return int(self._rows(self.statements.last_commit)[0]["position"])
 
     def select_position_at(self, moment: datetime) -> int:
         rows = self._rows(self.statements.position_at, [moment])

@@ -95,6 +95,13 @@ _SELECT_SCALING: Final = "SELECT deployment_id FROM {schema}.due_work WHERE scal
 _POSITION_AT: Final = """
     SELECT position FROM {schema}.commits WHERE committed_at <= %s ORDER BY committed_at DESC, position DESC LIMIT 1"""
 
+_SELECT_COMMITS: Final = """
+    SELECT position, committed_at FROM {schema}.commits
+    WHERE position >= coalesce((SELECT max(position) FROM {schema}.commits WHERE position < %(first)s), %(first)s)
+    AND position <= coalesce((SELECT min(position) FROM {schema}.commits WHERE position >= %(last)s), %(last)s)
+    ORDER BY position"""
+_LAST_COMMIT: Final = "SELECT coalesce(max(position), 0) AS position FROM {schema}.commits"
+
 
 def channel_of(schema: str, events: str = "stored_events") -> str:
     """The channel on which every append to a log is announced."""
@@ -117,6 +124,8 @@ class LogStatements:
         self.move_follower = self.of(_MOVE_FOLLOWER)
         self.select_due = self.of(_SELECT_DUE)
         self.position_at = self.of(_POSITION_AT)
+        self.select_commits = self.of(_SELECT_COMMITS)
+        self.last_commit = self.of(_LAST_COMMIT)
         self.select_stream = self.of(_SELECT_STREAM)
         self.select_many = self.of(_SELECT_MANY)
         self.select_positions = self.of(_SELECT_POSITIONS)

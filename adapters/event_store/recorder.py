@@ -7,6 +7,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import Notification, StoredEvent
 
+from domain.audit.commit_times import CommitTime
 from domain.autoscaling.record import EvaluationRecord
 from handlers.ports import DueWork, LogBatch, Outcome, Position, Retained, SampleReport
 from handlers.records import PartitionId
@@ -37,15 +38,9 @@ class LogRecorder(Protocol):
 
     def select_stream(self, originator_id: UUID) -> Sequence[Notification]: ...
 
-    def select_notifications(
-        self,
-        start: int | None,
-        limit: int,
-        stop: int | None = None,
-        topics: Sequence[str] = (),
-        *,
-        inclusive_of_start: bool = True,
-    ) -> Sequence[Notification]: ...
+    def select_rows(self, after: int, limit: int) -> Sequence[Notification]:
+        """Rows behind position ``after``, in order, as they stand there: also what is no event."""
+        ...
 
     def max_notification_id(self) -> int | None: ...
 
@@ -87,6 +82,14 @@ class LogRecorder(Protocol):
 
     def select_outcomes(self, commands: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Outcome]:
         """What became of some hundreds of commands, by (source, id)."""
+        ...
+
+    def select_commits(self, first: int, last: int) -> Sequence[CommitTime]:
+        """Commits in order, from the last one before position ``first`` to the first one that reaches ``last``."""
+        ...
+
+    def select_last_commit(self) -> int:
+        """The position up to which the last commit reaches (0: there is none)."""
         ...
 
     def select_position_at(self, moment: datetime) -> int: ...

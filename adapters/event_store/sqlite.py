@@ -11,6 +11,7 @@ from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore
 from adapters.event_store.instants import microseconds_of, moment_of
 from adapters.event_store.sqlite_scaling import SQLiteScaling, keep_evaluations, keep_samples
 from adapters.event_store.sqlite_tables import CLOCK, ROWS_PER_STATEMENT, TABLES, insert, insert_all
+from domain.audit.commit_times import CommitTime
 from domain.chunks import chunks
 from handlers.ports import (
     CommandOutcome,
@@ -34,6 +35,18 @@ _DUE = """INSERT INTO due_work VALUES {rows} ON CONFLICT (deployment_id) DO UPDA
 _DONE = "DELETE FROM due_work WHERE deployment_id=? AND version<=?"
 _COMMIT = f"""INSERT INTO commits SELECT ?, MAX({CLOCK},
               COALESCE((SELECT committed_at FROM commits ORDER BY position DESC LIMIT 1), 0))"""  # noqa: S608 - constants
+
+_COMMITS = """SELECT position, committed_at FROM commits
+              WHERE position >= COALESCE((SELECT MAX(position) FROM commits WHERE position < ?), ?)
+              AND position <= COALESCE((SELECT MIN(position) FROM commits WHERE position >= ?), ?) ORDER BY position"""
+
+
+def _moment(microseconds: int) -> datetime | None:
+    """A moment, if it is one: SQLite keeps what is planted into a column of numbers as it is."""
+    try:
+        return moment_of(microseconds)
+    except (OverflowError, TypeError):
+        return None
 
 
 def _hex(originator_id: UUID | str) -> str:
@@ -127,6 +140,20 @@ class SQLiteLogRecorder(SQLiteScaling):
             for row in self._rows(statement, [each.hex for each in originator_ids])
         ]
 
+    def select_rows(self, after: int, limit: int) -> Sequence[Notification]:
+        """Rows behind a position, with the stream's id as it is written there, so that one row fails by itself."""
+        statement = f"SELECT rowid, * FROM {self.events_table_name} WHERE rowid>? ORDER BY rowid LIMIT ?"  # noqa: S608 - the table name is ours
+        return [
+            Notification(
+                id=row["rowid"],
+                originator_id=row["originator_id"],
+                originator_version=row["originator_version"],
+                topic=row["topic"],
+                state=row["state"],
+            )
+            for row in self._rows(statement, (after, limit))
+        ]
+
     def select_stream(self, originator_id: UUID) -> Sequence[Notification]:
         """All events of a stream with their positions, in order."""
         statement = f"SELECT rowid, * FROM {self.events_table_name} WHERE originator_id=? ORDER BY originator_version"  # noqa: S608 - the table name is ours
@@ -175,6 +202,13 @@ class SQLiteLogRecorder(SQLiteScaling):
             for row in self._rows(statement, [part for command in some for part in command]):
                 found[row["source"], row["id"]] = Outcome(row["outcome"])
         return found
+
+    def select_commits(self, first: int, last: int) -> Sequence[CommitTime]:
+        rows = self._rows(_COMMITS, (first, first, last, last))
+        return [CommitTime(row["position"], _moment(row["committed_at"])) for row in rows]
+
+    def select_last_commit(self) -> int:
+        return self._rows("SELECT MAX(position) AS position FROM commits")[0]["position"] or 0
 
     def select_position_at(self, moment: datetime) -> int:
         statement = "SELECT MAX(position) AS position FROM commits WHERE committed_at <= ?"

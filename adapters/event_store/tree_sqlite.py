@@ -9,7 +9,7 @@ from uuid import UUID
 
 from adapters.event_store.instants import microseconds_of, moment_of
 from adapters.event_store.tree_store import LogRow, TreeMissing, as_rows, stored_head
-from domain.audit.tiles import GrownTile, Tile
+from domain.audit.tiles import GrownTile, Tile, TreeDamaged
 from domain.audit.tree_head import TreeHead
 from handlers.ports import LogUnavailable
 
@@ -115,7 +115,11 @@ def _id_bytes(text: object) -> bytes:
 
 
 def _head(size: int, position: int, root: bytes, at: int, signature: bytes | None) -> TreeHead:
-    return stored_head(size, position, root, moment_of(at), signature)
+    try:
+        moment = moment_of(at)
+    except (OverflowError, TypeError):
+        raise TreeDamaged(f"the stored tree head of size {size} is none: its time is {at!r:.80}") from None
+    return stored_head(size, position, root, moment, signature)
 
 
 @contextmanager

@@ -94,4 +94,6 @@ def stored_head(size: int, position: int, root: bytes, at: datetime, signature: 
         plain = TreeHead(size=size, position=position, root=root.hex(), at=at)
     except ValidationError as error:
         raise TreeDamaged(f"the stored tree head of size {size} is none: {error.errors()[0]['msg']}") from None
+    except AttributeError:
+        raise TreeDamaged(f"the stored tree head of size {size} is none: its root is no bytes") from None
     return plain if signature is None else plain.signed(signature)

@@ -150,7 +150,7 @@ def _head_errors(
 ) -> Iterator[str]:
     if is_signed is not None and not is_signed(head):
         yield f"the head of {head.size} events is not signed with this key"
-    if known is not None and all((each.size, each.root) != (head.size, head.root) for each in known):
+    if known is not None and all(each.signed_bytes != head.signed_bytes for each in known):
         yield f"the head of {head.size} events, root {head.root}, is none of those that are known"
 
 

@@ -80,12 +80,12 @@ class Proof:
     def log_gaps(self) -> Iterator[tuple[Gap, bool]]:
         """Where the log is not as it was, and whether a head proves it, or only the stored tree says so."""
         for gap in self.gaps:
-            if gap.log_index >= self.log.proven_size:
+            if min(gap.log_index, gap.tree_index) >= self.log.proven_size:
                 yield gap, gap.tree_index < self.tree.proven_size
 
     def tree_gaps(self) -> Iterator[Gap]:
         """Where the stored tree is wrong: the log is proven there."""
-        return (gap for gap in self.gaps if gap.log_index < self.log.proven_size)
+        return (gap for gap in self.gaps if min(gap.log_index, gap.tree_index) < self.log.proven_size)
 
     @property
     def unlocated(self) -> Gap | None:

@@ -63,6 +63,11 @@ class Course:
         if not self.pressure or self.pressure[-1].above_target is not above:
             self.pressure.append(Pressure(at, above))
 
+    def rested(self, at: datetime) -> None:
+        """Note that no rules are asked from here on: nobody can tell."""
+        if self.pressure and self.pressure[-1].above_target is not None:
+            self.pressure.append(Pressure(at, None))
+
 
 def _differ(one: Counts, other: Counts) -> bool:
     return (one.desired, one.active, one.ready, one.most) != (other.desired, other.active, other.ready, other.most)

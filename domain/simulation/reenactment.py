@@ -124,6 +124,7 @@ class Reenactment:
         if not scales(self.state):
             # The live memory is dropped then, and restored when there are rules to evaluate again.
             self._policy = None
+            self.course.rested(past.event.at)
         return True
 
     def _decided(self, past: PastEvent, event: e.DesiredReplicasCalculated) -> None:

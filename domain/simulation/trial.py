@@ -175,6 +175,8 @@ class Trial:
         self.course.count(self._state, self._now)
         if scales(self._state):
             self._bring_forward(self._now + self._debounce)
+        else:
+            self.course.rested(self._now)
 
     def _scale(self) -> None:
         missing = self._state.target_replica_count - self._state.active_count

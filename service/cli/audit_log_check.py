@@ -91,6 +91,10 @@ def _of_tree(proof: Proof) -> Check:
         )
         for gap in proof.tree_gaps()
     ]
+    missing = proof.log.proven_size - proof.tree.size
+    if missing > 0:
+        what = f"the stored tree lacks {number(missing, 'event')} which the heads prove to be in the log"
+        differences.append(_found("tree-incomplete", what, None, None))
     size = number(proof.tree.size, "event")
     return Check(name="tree", holds=f"the stored tree is as the log has it: {size}", findings=differences)
 

@@ -13,18 +13,20 @@ from rich.console import Group, RenderableType
 from rich.progress import Progress
 from rich.text import Text
 from sqlalchemy import Engine
+from sqlalchemy.exc import DatabaseError
 
 from adapters.event_store.event_log import RecorderEventLog
 from adapters.signatures import PublicKey
+from domain.audit.tiles import TreeDamaged
 from domain.recorded import LoggedEvent
 from projections.catalogue import VIEWS
 from projections.checkpoints import fingerprint
-from projections.database import open_database
+from projections.database import open_database, snapshot
 from service.checks import Check, Finding
 from service.cli.audit_log_check import check_heads, check_log, heads_in
 from service.cli.audit_options import HeadsFile, PublicKeyFile, public_key
 from service.cli.audit_tree import bars, reading_tree, told
-from service.cli.errors import ViewsMissing
+from service.cli.errors import StateDamaged, ViewsMissing
 from service.cli.options import MOST_ROWS, Output
 from service.cli.output import Answer, OutputFormat, clean, give
 from service.cli.reading import reading_log
@@ -77,10 +79,15 @@ def verify(
     """
     settings = load_settings()
     trees = _tree_checks(settings, heads, public_key(public_key_file))
-    checks, head = verified(settings, state, limit, needs_views=heads is None)
-    checks = [*trees, *checks]
-    report = Report(all(check.ok for check in checks), head, checks)
-    give(Answer(_data(report), lambda _: _drawn(report)), OutputFormat.JSON if as_json else output)
+    report = Report(ok=False, head=0, checks=trees)
+    try:
+        checks, head = verified(settings, state, limit, needs_views=heads is None)
+        checks = [*trees, *checks]
+        report = Report(all(check.ok for check in checks), head, checks)
+    finally:
+        # What the heads prove is told whatever keeps the rest from being looked at.
+        if report.checks:
+            give(Answer(_data(report), lambda _: _drawn(report)), OutputFormat.JSON if as_json else output)
     if not report.ok:
         raise typer.Exit(1)
 
@@ -89,7 +96,11 @@ def _tree_checks(settings: Settings, heads: Path | None, key: PublicKey | None) 
     """Hold the log against tree heads; nothing where none are given and none are stored."""
     given = None if heads is None else heads_in(heads)
     with reading_tree(settings) as tree:
-        known = list(tree_keeper(settings, tree).heads()) if given is None else given
+        try:
+            known = list(tree_keeper(settings, tree).heads()) if given is None else given
+        except TreeDamaged as damage:
+            found = Finding(where="heads", message=str(damage), kind="damaged")
+            return [Check(name="heads", holds="the stored tree heads can be read", findings=[found])]
         if not known:
             return ()
         with told("Holding the log against tree heads") as progress:
@@ -155,8 +166,14 @@ async def _name_of(log: RecorderEventLog) -> str:
 @contextmanager
 def _scratch(folder: Path, name: str) -> Iterator[Engine]:
     folder.mkdir(parents=True, exist_ok=True)
-    engine = open_database(f"sqlite:///{folder / f'{name}.db'}")
+    file = folder / f"{name}.db"
+    engine = open_database(f"sqlite:///{file}")
     try:
+        try:
+            with snapshot(engine):
+                pass
+        except DatabaseError:
+            raise StateDamaged(f"{file} cannot be gone on from: delete it, or give another --state") from None
         yield engine
     finally:
         engine.dispose()

@@ -112,8 +112,9 @@ async def _changed(log: RecorderEventLog, before: int, after: int) -> Sequence[U
 
 
 def _drawn(found: Differences, width: int) -> RenderableType:
+    begin = f"{shown(found.from_at)} UTC (position {found.from_position})"
     head = (
-        f"From {shown(found.from_at)} UTC (position {found.from_position}) "
+        f"From {begin if found.from_position else 'before the first event'} "
         f"to {shown(found.to_at)} UTC (position {found.to_position}):"
     )
     if not found.deployments:

@@ -69,6 +69,10 @@ class RulesRefused(CommandLineError):
     """Rules to simulate could not have been set."""
 
 
+class StateDamaged(CommandLineError):
+    """What an earlier verification left cannot be read."""
+
+
 class NotAScratchDatabase(CommandLineError):
     """A file holds something else and must not be written to."""
 

@@ -122,6 +122,8 @@ async def _folded(
 ) -> tuple[Engine, datetime]:
     with reading_log(settings) as log:
         position = await position_of(log, at)
+        if (at.position or 0) > position:
+            Console(stderr=True).print(f"The log ends at position {position}.")
         then = await moment_of(log, at, position)
         few = None if of is None else await _few(settings, log, of, position)
         if few is not None:

@@ -42,7 +42,7 @@ To = Annotated[
 Html = Annotated[Path | None, typer.Option("--html", dir_okay=False, metavar="FILE", help="Write a page with a plot.")]
 Png = Annotated[
     Path | None,
-    typer.Option("--png", dir_okay=False, metavar="FILE", help="Write a picture; needs routekeeper[plots]."),
+    typer.Option("--png", dir_okay=False, metavar="FILE", help="Write a picture; needs routekeeper\\[plots]."),
 ]
 
 

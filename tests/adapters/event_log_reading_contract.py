@@ -197,6 +197,17 @@ class CommitTimeContract(LogFixtures):
 
         assert by_moment == {-0.001: 0, 0: 10, 0.999: 10, 1: 20, 60: 20}
 
+    async def test_commits_are_read_from_the_one_before_to_the_one_that_reaches_the_end(
+        self, store: LogStore, log: RecorderEventLog
+    ) -> None:
+        assert await log.last_commit() == 0
+        for position in (10, 20, 30, 40):
+            store.plant_commit(position, AT)
+
+        found = [await log.commits(first=first, last=last) for first, last in ((1, 5), (21, 31), (31, 99))]
+        assert [[commit.position for commit in each] for each in found] == [[10], [20, 30, 40], [30, 40]]
+        assert await log.last_commit() == 40
+
     async def test_a_commit_is_timed_by_the_clock(self, log: RecorderEventLog) -> None:
         minute = timedelta(minutes=1)
         before = datetime.now(UTC) - minute

@@ -91,6 +91,38 @@ def test_an_altered_event_is_named_and_the_exit_code_is_one(auditor: Auditor) ->
     assert "altered" in auditor.run("verify", "--heads", auditor.heads).stdout
 
 
+def test_what_heads_prove_is_told_also_if_the_rest_fails(auditor: Auditor, tmp_path: Path) -> None:
+    auditor.change("UPDATE stored_events SET state = CAST('{}' AS BLOB) WHERE rowid = 2")
+    (tmp_path / "views.db").unlink(missing_ok=True)
+
+    result = auditor.run("verify")
+
+    assert result.exit_code == 1
+    assert "altered, position 2" in result.stdout
+    assert "no views at" in result.stderr
+
+
+@pytest.mark.parametrize("change", ["at = 9223372036854775807", "at = 'abc'", "root = 5"])
+def test_a_stored_head_that_is_none_is_a_finding(auditor: Auditor, change: str) -> None:
+    auditor.change(f"UPDATE tree_heads SET {change}")
+
+    result = auditor.run("verify", "--heads", auditor.heads)
+    stored = auditor.run("verify")
+
+    assert result.exit_code == 0, result.output
+    assert stored.exit_code == 1
+    assert "the stored tree head of size" in stored.stdout
+
+
+def test_a_stored_tree_that_was_emptied_is_a_finding(auditor: Auditor) -> None:
+    auditor.change("DELETE FROM tree_tiles")
+
+    result = auditor.run("verify", "--heads", auditor.heads)
+
+    assert result.exit_code == 1
+    assert "the stored tree lacks" in result.stdout
+
+
 def test_heads_are_written_once_for_the_same_log_and_shown(auditor: Auditor) -> None:
     auditor.done("heads", "--now")
 
@@ -223,6 +255,19 @@ def test_a_bundle_with_a_head_of_its_own_is_not_believed(auditor: Auditor) -> No
 
     assert "is none of those that are known" in known.stdout
     assert "is not signed with this key" in signed.stdout
+
+
+@pytest.mark.parametrize(("field", "value"), [("position", 4711), ("at", "2020-01-01T00:00:00Z")])
+def test_nothing_of_a_known_head_may_be_another(auditor: Auditor, field: str, value: object) -> None:
+    auditor.done("export", "--all", auditor.bundle)
+    lines = auditor.lines()
+    lines[0]["head"][field] = value
+    auditor.rewrite(lines)
+
+    result = auditor.run("verify-bundle", auditor.bundle, "--heads", auditor.heads)
+
+    assert result.exit_code == 1
+    assert "is none of those that are known" in result.stdout
 
 
 def test_an_event_that_the_head_does_not_prove_is_not_exported(auditor: Auditor) -> None:

@@ -18,6 +18,7 @@ CHECKS = (
     "lifecycle-rules",
     "causes-exist",
     "one-outcome-per-command",
+    "commit-times",
     "view-deployments",
     "view-autoscaling_decisions",
     "view-operation_failures",
@@ -108,6 +109,24 @@ def test_an_event_that_cannot_be_read_is_named(run: Run, tmp_path: Path, change:
     assert "cannot be built" in findings["view-deployments"][0]["message"]
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("originator_version = 'abc'", "the version of the row is no number: 'abc'"),
+        ("originator_id = 'zz'", "the stream of the row is no id: 'zz'"),
+        ("state = 5", "its state is no text"),
+    ],
+)
+def test_a_row_that_is_no_event_at_all_is_named(run: Run, tmp_path: Path, change: str, message: str) -> None:
+    tamper(tmp_path / "events.db", f"UPDATE stored_events SET {change} WHERE rowid = 5")
+
+    findings = found(run)
+
+    assert findings["events-decode"][0]["where"] == "position 5"
+    assert message in findings["events-decode"][0]["message"]
+    assert "cannot be built" in findings["view-deployments"][0]["message"]
+
+
 def test_a_missing_event_leaves_a_gap_that_is_found(run: Run, tmp_path: Path) -> None:
     tamper(
         tmp_path / "events.db",
@@ -181,6 +200,32 @@ def test_a_command_that_was_rejected_must_not_have_had_an_effect(run: Run, tmp_p
     assert "its outcome is rejected" in finding["message"]
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            "UPDATE commits SET committed_at = committed_at - 3600000000 WHERE position = 9",
+            "was committed 2026-03-01 11",
+        ),
+        ("UPDATE commits SET committed_at = committed_at + 3600000000", "and was committed 2026-03-01 13"),
+        ("UPDATE commits SET committed_at = 5000000 - position WHERE position < 9", "was committed 1970-01-01"),
+        (
+            "UPDATE commits SET committed_at = 'never' WHERE position = 9",
+            "the time of its commit at position 9 is none",
+        ),
+        ("DELETE FROM commits WHERE position > 9", "has no time of a commit"),
+        ("INSERT INTO commits VALUES (4711, 8000000000000000)", "the log at position"),
+    ],
+)
+def test_times_of_commits_that_cannot_be_are_found(run: Run, tmp_path: Path, change: str, message: str) -> None:
+    tamper(tmp_path / "events.db", change)
+
+    findings = found(run)
+
+    assert findings.keys() == {"commit-times"}
+    assert any(message in finding["message"] for finding in findings["commit-times"]), findings
+
+
 def test_a_later_verification_begins_where_the_last_one_ended(run: Run, tmp_path: Path) -> None:
     state = tmp_path / "state"
     assert found(run, "--state", str(state)) == {}
@@ -191,6 +236,18 @@ def test_a_later_verification_begins_where_the_last_one_ended(run: Run, tmp_path
 
     assert found(run, "--state", str(state)) == {}
     assert "events-decode" in found(run)
+
+
+def test_a_damaged_state_is_named_and_no_traceback(run: Run, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    found(run, "--state", str(state))
+    for file in state.glob("log-*"):
+        file.write_bytes(b"no database at all" * 1000)
+
+    result = run("audit", "verify", "--state", str(state))
+
+    assert result.exit_code == 1
+    assert "cannot be gone on from" in " ".join(result.stderr.split())
 
 
 def test_only_so_many_findings_are_told(run: Run, tmp_path: Path) -> None:

@@ -30,6 +30,10 @@ class Page(HTMLParser):
         self.loaded += [value for name, value in attrs if name in {"src", "href"}]
 
 
+def test_the_help_names_the_extra_that_pictures_need(tmp_path: Path) -> None:
+    assert "routekeeper[plots]" in told(tmp_path)("timeline", "--help").stdout
+
+
 def test_programs_get_the_numbers_and_the_decisions_in_order(run: Run) -> None:
     found = json_of(run("timeline", "chat", *TO, "-o", "json"))
 

@@ -14,7 +14,7 @@ from domain.autoscaling.schedule import ScheduleRule
 from domain.autoscaling.step import StepRule
 from domain.autoscaling.target_tracking import TargetTrackingRule, TargetType
 from domain.errors import CommandRejected
-from domain.simulation.course import Counts
+from domain.simulation.course import Counts, Pressure
 from domain.simulation.measures import Measures, measures_of
 from domain.simulation.model import SimulationModel
 from domain.simulation.recorded import SampleArrival
@@ -190,6 +190,17 @@ def test_numbers_of_a_course() -> None:
     assert told.replica_hours == round((100 + 5 * 200 + 2 * 100 + 5 * 200) / 3600, 6)
     assert (told.scalings, told.flaps, told.largest_step) == (3, 2, 4)
     assert (told.at_max_seconds, told.highest, told.lowest) == (400, 5, 1)
+
+
+def test_nobody_can_tell_the_load_once_rules_are_not_asked_any_more() -> None:
+    """Above the target for 10 s, then put to sleep."""
+    found = tried((), ScalingPolicy(), seconds=60)
+    found.course.pressure[:] = [Pressure(at(0), above_target=True)]
+    found.course.rested(at(10))
+    found.course.rested(at(20))
+
+    assert found.course.pressure == [Pressure(at(0), above_target=True), Pressure(at(10), None)]
+    assert measures(found, 60).above_target_seconds == 10
 
 
 def test_time_above_target_is_that_of_the_rules_own_target() -> None:
