@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
@@ -31,7 +31,7 @@ class StockDeployment(Aggregate):
     """A deployment with nothing but a number of replicas."""
 
     @event("Created")
-    def __init__(self, deployment_id: UUID) -> None:
+    def __init__(self, deployment_id: UUID) -> None:  # noqa: ARG002 - the library makes the id of it
         self.replica_count = 0
 
     @staticmethod
@@ -59,7 +59,7 @@ class StockDeployments(EventSourcedProjection[UUID]):
     name = "stock"
 
     def policy(self, domain_event: Any, processing_event: ProcessingEvent[UUID]) -> None:  # noqa: ANN401 - as the library has it
-        deployment = self.repository.get(domain_event.deployment_id)
+        deployment: StockDeployment = self.repository.get(domain_event.deployment_id)
         deployment.set_replica_count(domain_event.replica_count)
         processing_event.collect_events(deployment)
 
@@ -126,7 +126,7 @@ async def _read(site: Surroundings, topic: str, app: StockDeployments, count: in
             data = orjson.loads(record.value)["data"]
             command = StockCommand(UUID(data["deployment_id"]), data["replica_count"])
             tracking = Tracking(f"{_KAFKA}:{record.topic}:{record.partition}", record.offset)
-            await asyncio.to_thread(app.process_event, command, tracking)
+            await asyncio.to_thread(app.process_event, cast("Any", command), tracking)
     finally:
         await consumer.stop()
 

@@ -44,7 +44,9 @@ class Surroundings:
         consumer = ConsumerSettings(group=f"bench-{uuid4().hex}", max_records=BATCH)
         kafka = KafkaSettings(bootstrap_servers=self.broker.address, topics=topics, consumer=consumer)
         settings = Settings(
-            data_dir=self.folder / uuid4().hex, kafka=kafka, decider=DeciderLimits(batch_size=BATCH, cached_deployments=200_000)
+            data_dir=self.folder / uuid4().hex,
+            kafka=kafka,
+            decider=DeciderLimits(batch_size=BATCH, cached_deployments=200_000),
         )
         return settings, KafkaAccess(
             connection=self.broker.connection, epoch="bench", consumer=consumer.for_embedded_broker()
@@ -53,8 +55,15 @@ class Surroundings:
     async def new_topics(self, partitions: int = 4) -> Topics:
         """Make empty topics with names of their own."""
         prefix = f"bench-{uuid4().hex}"
-        names = ("commands", "routes", "metrics", "dead_letters", "events", "desired_routes")
-        topics = Topics(partitions=partitions, **{name: f"{prefix}.{name}" for name in names})
+        topics = Topics(
+            partitions=partitions,
+            commands=f"{prefix}.commands",
+            routes=f"{prefix}.routes",
+            metrics=f"{prefix}.metrics",
+            dead_letters=f"{prefix}.dead-letters",
+            events=f"{prefix}.events",
+            desired_routes=f"{prefix}.desired-routes",
+        )
         await ensure_topics(self.broker.connection, topics)
         return topics
 
@@ -78,7 +87,10 @@ def in_database(settings: Settings, address: str) -> Settings:
 @asynccontextmanager
 async def surroundings() -> AsyncIterator[Surroundings]:
     """Start both servers, and end them with the block."""
-    with tempfile.TemporaryDirectory(prefix="routekeeper-bench-", ignore_cleanup_errors=True) as name, _postgres() as url:
+    with (
+        tempfile.TemporaryDirectory(prefix="routekeeper-bench-", ignore_cleanup_errors=True) as name,
+        _postgres() as url,
+    ):
         async with EmbeddedBroker(Path(name) / "broker.log") as broker:
             yield Surroundings(broker, url, Path(name))
 
