@@ -64,12 +64,20 @@ async def intake_rate(
     site: Surroundings, topics: Topics, ids: Sequence[UUID], count: int, *, postgres: bool = True, views: bool = False
 ) -> float:
     """Commands a second, committed, and with ``views`` also visible there."""
+    settings, access = await prepared(site, topics, ids, postgres=postgres)
+    return (await handle_all(settings, access, count, views=views)).rate
+
+
+async def prepared(
+    site: Surroundings, topics: Topics, ids: Sequence[UUID], *, postgres: bool = True
+) -> tuple[Settings, KafkaAccess]:
+    """Settings of a worker whose log holds these deployments, and that has read no record."""
     settings, access = site.new_group(topics)
     if postgres:
         settings = in_database(settings, site.new_database())
     with closing(stores_of(settings).open_log()) as log:
         await write_running(log, ids, routes=2)
-    return (await handle_all(settings, access, count, views=views)).rate
+    return settings, access
 
 
 async def handle_all(settings: Settings, access: KafkaAccess, count: int, *, views: bool = False) -> Handled:
@@ -131,7 +139,7 @@ async def _measured(
             ended, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
             for task in ended:
                 task.result()
-            while runner is not None and min(runner.positions.values(), default=0) < progress.position:
+            while runner is not None and min(runner.positions.values(), default=0) < progress.position:  # noqa: ASYNC110 - a runner tells nobody
                 await asyncio.sleep(0.001)
         rate = count / (time.perf_counter() - handler.begun)
         return Handled(rate, progress.first_at - started, progress.cpu_microseconds())

@@ -59,7 +59,7 @@ async def _running(site: Surroundings, topics: Topics) -> AsyncIterator[str]:
         async with open_worker(settings, access, topics.partitions, admin) as worker:
             running = asyncio.create_task(worker.run(stop))
             try:
-                while not (worker.consumer.has_joined and worker.consumer.is_prepared):
+                while not (worker.consumer.has_joined and worker.consumer.is_prepared):  # noqa: ASYNC110 - tells nobody
                     await asyncio.sleep(0.05)
                 yield address
             finally:

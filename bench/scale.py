@@ -12,6 +12,7 @@ from contextlib import closing
 from bench.intake import handle_all
 from bench.load import new_ids, replica_commands, write_running
 from bench.surroundings import Surroundings, in_database
+from service.garbage import look_for_garbage_seldom
 from service.kafka_access import KafkaAccess
 from service.settings import Settings
 from service.stores import stores_of
@@ -43,6 +44,7 @@ def _in_a_process(settings: Settings, access: KafkaAccess) -> dict[str, float]:
 
 
 def _cost(settings: Settings, access: KafkaAccess) -> dict[str, float]:
+    look_for_garbage_seldom()
     handled = asyncio.run(handle_all(settings, access, _COMMANDS))
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {

