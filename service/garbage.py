@@ -4,8 +4,8 @@ import gc
 from typing import Final
 
 #: New objects until a look at the young ones, and such looks until one at older ones (counts). By Python's default of
-#: 700 a batch of 500 commands is gone through dozens of times while all of it is still needed: a command costs 15 % more
-#: of the processor's time, and with its projection 20 %.
+#: 700 a batch of 500 commands is gone through dozens of times while all of it is still needed: then a command costs
+#: 15 % more of the processor's time, and with its projection 20 %.
 _THRESHOLDS: Final = (10_000, 20, 50)
 
 
