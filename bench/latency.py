@@ -21,18 +21,22 @@ from adapters.kafka.topics import Topics
 from bench.instant_proxy import instant_proxy, targets_file
 from bench.load import BEGUN, creation
 from bench.surroundings import Surroundings, in_database
+from handlers.proxy_calls import ProxyCallLimits
 from service.admin.port import AdminPort
 from service.bootstrap import utc_now
-from service.settings import AdminSettings
+from service.settings import AdminSettings, ProxySettings
 from service.worker_parts import open_worker
 
 #: How often the view is asked (seconds): what is measured may be too long by as much.
 _LOOK_SECONDS = 0.002
 
+#: The default of two is for a real proxy, which is slower with more; this one is not.
+_CALLS_AT_A_TIME = 16
+
 _VISIBLE = "SELECT id FROM deployments WHERE endpoint_url IS NOT NULL AND id = ANY(%s)"
 
 
-async def latencies(site: Surroundings, rate: int, *, seconds: float = 5.0) -> dict[str, float]:
+async def latencies(site: Surroundings, rate: int, *, seconds: float = 3.0) -> dict[str, float]:
     """The median, the 99th percentile and the longest, in milliseconds, at so many commands a second."""
     topics = await site.new_topics()
     async with _running(site, topics) as views:
@@ -53,7 +57,10 @@ async def _running(site: Surroundings, topics: Topics) -> AsyncIterator[str]:
     stop = asyncio.Event()
     async with instant_proxy() as proxy:
         settings = in_database(settings, address).model_copy(
-            update={"proxy_targets_file": targets_file(site.folder, proxy)}
+            update={
+                "proxy_targets_file": targets_file(site.folder, proxy),
+                "proxy": ProxySettings(limits=ProxyCallLimits(concurrency=_CALLS_AT_A_TIME)),
+            }
         )
         admin = AdminPort(AdminSettings(), clock=utc_now)
         async with open_worker(settings, access, topics.partitions, admin) as worker:

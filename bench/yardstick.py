@@ -31,7 +31,7 @@ from service.garbage import look_for_garbage_seldom
 
 RESULTS: Final = Path(__file__).parent / "results.json"
 
-_RUNS, _COMMANDS, _STOCK_COMMANDS, _DEPLOYMENTS, _EVENTS = 5, 20_000, 300, 1_000, 50_000
+_RUNS, _COMMANDS, _STOCK_COMMANDS, _DEPLOYMENTS, _EVENTS = 5, 20_000, 200, 1_000, 30_000
 _RATES: Final = (50, 200, 1_000)
 
 
