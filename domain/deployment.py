@@ -131,7 +131,7 @@ class Deployment:
 
     def changed(self, **changes: Any) -> "Deployment":  # noqa: ANN401 - any of the fields
         """Give a deployment that differs in these fields."""
-        # As dataclasses.replace does, in a third of the time (3 instead of 10 µs): nothing of it is checked anew.
+        # Instead of dataclasses.replace, with which evolving by one event takes 10 instead of 6 µs.
         new: Deployment = object.__new__(Deployment)
         for set_field, value in zip(_SETTERS, _VALUES(self), strict=True):
             set_field(new, value)
