@@ -21,7 +21,7 @@ SEED  ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-apache-kafka soak check format asyncapi settings-reference requirements clean
+.PHONY: help setup demo test test-apache-kafka soak bench bench-check check format asyncapi settings-reference requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -41,6 +41,12 @@ test-apache-kafka: setup ## run what talks to a broker against Apache Kafka itse
 
 soak: setup ## kill workers amid 10,000 commands, restart broker and database, ask the oracle (KAFKA=apache, SEED=…)
 	@ROUTEKEEPER_TEST_KAFKA=$(KAFKA) $(BIN)/python -m tests.fleet.soak $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+bench: setup ## compare with what the parts allow; table and bench/results.json (ARGS=--quick or --long)
+	@$(BIN)/python -m bench.yardstick $(ARGS)
+
+bench-check: setup ## fail where a command has become much dearer, in multiples of the floor in the same run
+	@$(BIN)/python -m bench.guard
 
 check: setup ## formatting, lint, types, layer contracts
 	$(BIN)/ruff format --check --quiet $(SOURCES)

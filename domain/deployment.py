@@ -1,10 +1,11 @@
 """A deployment as it is: everything that its events add up to."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from domain.autoscaling.decision import ReasonKey
@@ -134,6 +135,16 @@ class Deployment:
     forced: bool = False
     intent_version: int = 1
 
+    def changed(self, **changes: Any) -> "Deployment":  # noqa: ANN401 - any of the fields
+        """Give a deployment that differs in these fields."""
+        # Instead of dataclasses.replace, with which evolving by one event takes 10 instead of 6 µs.
+        new: Deployment = object.__new__(Deployment)
+        for set_field, value in zip(_SETTERS, _VALUES(self), strict=True):
+            set_field(new, value)
+        for name, value in changes.items():
+            object.__setattr__(new, name, value)
+        return new
+
     @property
     def target_replica_count(self) -> int:
         """How many active routes there should be (count)."""
@@ -158,3 +169,8 @@ class Deployment:
     def healthy_count(self) -> int:
         """How many routes are healthy."""
         return sum(route.status is RouteStatus.HEALTHY for route in self.routes.values())
+
+
+_NAMES: Final = [each.name for each in fields(Deployment)]
+_VALUES: Final[Callable[[Deployment], tuple[Any, ...]]] = attrgetter(*_NAMES)
+_SETTERS: Final = [getattr(Deployment, name).__set__ for name in _NAMES]

@@ -40,7 +40,7 @@ def evolve(state: Deployment | None, event: e.DeploymentEvent) -> Deployment:
     changes = _changes(state, event)
     if isinstance(event, _INTENTS):
         changes["intent_version"] = state.version + 1
-    return replace(state, version=state.version + 1, **changes)
+    return state.changed(version=state.version + 1, **changes)
 
 
 def replay(events: Iterable[e.DeploymentEvent], state: Deployment | None = None) -> Deployment | None:

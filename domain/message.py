@@ -1,9 +1,15 @@
 """The base of everything that is written down: commands, events and the values inside them."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass as _ModelClass
+else:
+    # Pydantic gives it no public name.
+    _ModelClass = type(BaseModel)
 
 #: Most replicas that one deployment may have (count).
 MAX_REPLICAS = 100_000
@@ -30,7 +36,17 @@ Moment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=
 Seconds = Annotated[float, Field(ge=0, le=31_536_000)]
 
 
-class Message(BaseModel):
+class _PlainClass(_ModelClass):
+    """The class of message classes: whether something is an instance of one is asked as for any other class.
+
+    Pydantic asks in Python first, which makes every case of a ``match`` that does not apply three times as dear:
+    to decide on a command then takes 9 instead of 5 µs.
+    """
+
+    __instancecheck__ = type.__instancecheck__
+
+
+class Message(BaseModel, metaclass=_PlainClass):
     """A value that never changes, knows all its fields, and holds no NaN or infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -1,8 +1,8 @@
 """What a deployment is due for, derived from its state alone: nothing is due because of a message."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from domain.deployment import Deployment, Lifecycle
 from domain.failures import FailureKind
@@ -11,9 +11,8 @@ from domain.operations import Operation
 from domain.routes import RouteStatus
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Work:
-    """An operation and the earliest moment to do it."""
+class Work(NamedTuple):
+    """An operation and the earliest moment to do it; what is earlier comes first."""
 
     due_at: datetime
     operation: Operation

@@ -10,6 +10,7 @@ from adapters.kafka.topics import check_copartitioning, ensure_topics
 from domain.errors import RoutekeeperError
 from service.admin.port import AdminPort
 from service.bootstrap import utc_now
+from service.garbage import look_for_garbage_seldom
 from service.kafka_access import KafkaAccess, kafka_or_embedded
 from service.logs import configure_logs
 from service.settings import Settings
@@ -54,6 +55,7 @@ async def _prepare_topics(kafka: KafkaAccess, settings: Settings) -> int:
 def run(settings: Settings) -> int:
     """Run one worker to its end; gives the exit code."""
     configure_logs(settings)
+    look_for_garbage_seldom()
     code = 0
     try:
         asyncio.run(work(settings))

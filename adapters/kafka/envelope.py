@@ -112,13 +112,15 @@ def _misplaced(record: ReceivedRecord, envelope: AnyRecord, topics: Topics) -> R
         reason = f"type {envelope.type} belongs on topic {belongs}, not on {record.origin.topic}"
         return refusal(RefusalCode.WRONG_TOPIC, reason, field="type", value=shown_value(envelope.type))
     wanted = placed_by(envelope.data)
+    text = str(wanted)
+    has_other_subject = envelope.subject is not None and envelope.subject != text
+    if not has_other_subject and record.key == text.encode():
+        return None
     what = "the control id" if wanted == PAUSES_ID else "data.deployment_id"
-    if envelope.subject is not None and envelope.subject != str(wanted):
+    if has_other_subject:
         shown = shown_value(envelope.subject)
         reason = f"subject is {shown}, but {what} is {wanted}"
         return refusal(RefusalCode.INVALID_FIELD, reason, field="subject", value=shown)
-    if record.key == str(wanted).encode():
-        return None
     return _key_problem(record.key, wanted, what)
 
 
