@@ -244,10 +244,11 @@ def test_a_bundle_that_was_tampered_with_names_line_and_event(
     assert any(said in each["error"] and each["line"] == (line or each["line"]) for each in errors), errors
 
 
-def test_a_bundle_with_a_head_of_its_own_is_not_believed(auditor: Auditor) -> None:
+@pytest.mark.parametrize(("field", "value"), [("root", "0" * 64), ("position", 4711), ("at", "2020-01-01T00:00:00Z")])
+def test_a_bundle_with_a_head_of_its_own_is_not_believed(auditor: Auditor, field: str, value: object) -> None:
     auditor.done("export", "--all", auditor.bundle)
     lines = auditor.lines()
-    lines[0]["head"]["root"] = "0" * 64
+    lines[0]["head"][field] = value
     auditor.rewrite(lines)
 
     known = auditor.run("verify-bundle", auditor.bundle, "--heads", auditor.heads)
@@ -255,19 +256,6 @@ def test_a_bundle_with_a_head_of_its_own_is_not_believed(auditor: Auditor) -> No
 
     assert "is none of those that are known" in known.stdout
     assert "is not signed with this key" in signed.stdout
-
-
-@pytest.mark.parametrize(("field", "value"), [("position", 4711), ("at", "2020-01-01T00:00:00Z")])
-def test_nothing_of_a_known_head_may_be_another(auditor: Auditor, field: str, value: object) -> None:
-    auditor.done("export", "--all", auditor.bundle)
-    lines = auditor.lines()
-    lines[0]["head"][field] = value
-    auditor.rewrite(lines)
-
-    result = auditor.run("verify-bundle", auditor.bundle, "--heads", auditor.heads)
-
-    assert result.exit_code == 1
-    assert "is none of those that are known" in result.stdout
 
 
 def test_an_event_that_the_head_does_not_prove_is_not_exported(auditor: Auditor) -> None:

@@ -76,3 +76,7 @@ def test_the_end_does_not_lie_before_the_beginning(run: Run) -> None:
 
     assert refused.exit_code == 2
     assert "--to is position 10, before --from at position 20" in refused.stderr
+
+
+def test_from_before_the_first_event_is_said_so(run: Run) -> None:
+    assert "From before the first event to" in run("diff", "--from", "0").stdout

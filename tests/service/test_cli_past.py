@@ -23,6 +23,7 @@ from tests.cli_support import (
     runner_for,
     scale_by_rule,
     take_down,
+    told,
 )
 
 QUESTIONS = (
@@ -120,3 +121,9 @@ def test_the_past_cannot_be_watched(run: Run) -> None:
 
     assert refused.exit_code == 2
     assert "--watch and --at do not go together" in refused.stderr
+
+
+def test_a_position_behind_the_logs_end_is_noted(tmp_path: Path) -> None:
+    run = told(tmp_path)
+
+    assert "The log ends at position" in run("get", "deployments", "--at", "471100").stderr
