@@ -37,6 +37,7 @@ from domain.routes import RouteStatus
 from handlers.ports import DeadLetters, EventLog, SampleReport
 from handlers.records import PartitionId, ReceivedRecord, Refusal
 from service.bootstrap import ControlPlane, assemble
+from service.garbage import look_for_garbage_seldom
 from service.settings import DatabaseSettings, Settings
 from service.stores import stores_of
 
@@ -159,6 +160,8 @@ async def main() -> None:
     parser.add_argument("--deployments", type=int, nargs="+", default=[1_000, 10_000], help="how many, one run each")
     parser.add_argument("--rules", type=int, default=1, choices=range(1, len(METRICS) + 1), help="rules of each")
     options = parser.parse_args()
+    # As a worker does.
+    look_for_garbage_seldom()
     print(f"recorded evaluations, {options.rules} rule(s), {REPLICAS} replicas, batches of {BATCH}")
     print(f"{'deployments':>12}{'a second':>12}{'CPU µs each':>14}")
     for number in options.deployments:
