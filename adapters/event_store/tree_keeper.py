@@ -11,7 +11,8 @@ from pydantic import Field
 
 from adapters.event_store.tree_store import TreeStore
 from adapters.kafka.stoppable import unless_stopped, wait_for_event
-from domain.audit.merkle import leaf_hash, root_of
+from domain.audit.leaf import NO_EVENT
+from domain.audit.merkle import root_of
 from domain.audit.tiles import TILE_WIDTH, Tile, TiledTree, TreeDamaged, edge_of, grow, packed, unpacked
 from domain.audit.tree_head import TreeHead
 from projections.threads import in_thread
@@ -65,16 +66,16 @@ class TreeKeeper:
         """
         last = self._store.last_leaf_tile()
         end = TreeEnd(0, 0) if last is None else _end_of(last)
-        rows = self._store.rows(after=end.position, limit=self._batch_size)
-        if not rows:
+        leaves = self._store.leaves(after=end.position, limit=self._batch_size)
+        if not leaves.positions:
             return False
-        if unreadable := [row.position for row in rows if not row.data]:
+        if NO_EVENT in leaves.hashes:
+            unreadable = [position for position, each in leaves.each() if each == NO_EVENT]
             raise TreeDamaged(f"the row at position {unreadable[0]} of the log is no event")
-        hashes = b"".join([leaf_hash(row.data) for row in rows])
-        grown = grow(end.size, self._edge(end.size), hashes, packed([row.position for row in rows]))
+        grown = grow(end.size, self._edge(end.size), leaves.hashes, packed(leaves.positions))
         # Where somebody else was faster, what they stored is looked at in the next step.
         is_stored = self._store.extend(grown)
-        return not is_stored or len(rows) == self._batch_size
+        return not is_stored or len(leaves.positions) == self._batch_size
 
     def _edge(self, size: int) -> dict[int, Tile]:
         edge = {}

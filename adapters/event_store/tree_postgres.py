@@ -11,9 +11,11 @@ from psycopg.rows import DictRow, tuple_row
 from psycopg.sql import SQL, Composed, Identifier
 
 from adapters.event_store.postgres_datastore import LogDatastore
-from adapters.event_store.tree_store import LogRow, TreeMissing, as_rows, encoded, stored_head
+from adapters.event_store.tree_store import LogRow, TreeMissing, as_leaves, as_rows, stored_head, stored_tile
 from adapters.postgres.reasons import reason
-from domain.audit.tiles import GrownTile, Tile
+from domain.audit.leaf import Columns
+from domain.audit.proof import Leaves
+from domain.audit.tiles import GrownTile, Tile, TileSpan
 from domain.audit.tree_head import TreeHead
 from handlers.ports import LogUnavailable
 
@@ -26,17 +28,20 @@ TREE_TABLES: Final = (
 )
 
 _LOWEST: Final = -(2**63)
-# Ids as bytes: to make an object of each takes longer than to hash the event.
+# Ids and types as bytes: to make an object of each takes longer than to hash the event.
 _ROWS: Final = """
-    SELECT notification_id, uuid_send(originator_id), originator_version, topic, state FROM {schema}.stored_events
-    WHERE notification_id >= %s ORDER BY notification_id LIMIT %s"""
+    SELECT notification_id, uuid_send(originator_id), originator_version, convert_to(topic, 'UTF8'), state
+    FROM {schema}.stored_events WHERE notification_id >= %s ORDER BY notification_id LIMIT %s"""
 _STREAM_ROWS: Final = """
-    SELECT notification_id, uuid_send(originator_id), originator_version, topic, state FROM {schema}.stored_events
-    WHERE originator_id = %s AND originator_version > %s ORDER BY originator_version LIMIT %s"""
+    SELECT notification_id, uuid_send(originator_id), originator_version, convert_to(topic, 'UTF8'), state
+    FROM {schema}.stored_events WHERE originator_id = %s AND originator_version > %s
+    ORDER BY originator_version LIMIT %s"""
 _TILE: Final = "SELECT level, tile, hashes, positions FROM {schema}.tree_tiles WHERE level = %s AND tile = %s"
 _LEAF_TILES: Final = """
     SELECT level, tile, hashes, positions FROM {schema}.tree_tiles WHERE level = 0 AND tile >= %s
     ORDER BY tile LIMIT %s"""
+_TILE_SPANS: Final = """
+    SELECT level, count(*), min(tile), max(tile) FROM {schema}.tree_tiles GROUP BY level ORDER BY level"""
 _LAST_LEAF_TILE: Final = """
     SELECT level, tile, hashes, positions FROM {schema}.tree_tiles WHERE level = 0 ORDER BY tile DESC LIMIT 1"""
 _EXTEND: Final = """
@@ -62,6 +67,7 @@ class PostgresTreeStore:
         self._stream_rows = SQL(_STREAM_ROWS).format(**names)
         self._tile = SQL(_TILE).format(**names)
         self._leaf_tiles = SQL(_LEAF_TILES).format(**names)
+        self._tile_spans = SQL(_TILE_SPANS).format(**names)
         self._last_leaf_tile = SQL(_LAST_LEAF_TILE).format(**names)
         self._extend = SQL(_EXTEND).format(**names)
         self._heads = SQL(_HEADS).format(**names)
@@ -69,19 +75,28 @@ class PostgresTreeStore:
         self._keep_head = SQL(_KEEP_HEAD).format(**names)
 
     def rows(self, *, after: int | None, limit: int) -> Sequence[LogRow]:
-        return _log_rows(self._select(self._rows, (_LOWEST if after is None else after + 1, limit)))
+        return list(as_rows(self._columns(after, limit)))
+
+    def leaves(self, *, after: int | None, limit: int) -> Leaves:
+        return as_leaves(self._columns(after, limit))
+
+    def _columns(self, after: int | None, limit: int) -> Columns:
+        return _columns(self._select(self._rows, (_LOWEST if after is None else after + 1, limit)))
 
     def stream_rows(self, stream_id: UUID, *, after: int, limit: int) -> Sequence[LogRow]:
-        return _log_rows(self._select(self._stream_rows, (stream_id, after, limit)))
+        return list(as_rows(_columns(self._select(self._stream_rows, (stream_id, after, limit)))))
 
     def tile(self, level: int, index: int) -> Tile | None:
-        return next((Tile(*row) for row in self._select(self._tile, (level, index))), None)
+        return next((stored_tile(*row) for row in self._select(self._tile, (level, index))), None)
 
     def leaf_tiles(self, *, first: int, count: int) -> Sequence[Tile]:
-        return [Tile(*row) for row in self._select(self._leaf_tiles, (first, count))]
+        return [stored_tile(*row) for row in self._select(self._leaf_tiles, (first, count))]
+
+    def tile_spans(self) -> Sequence[TileSpan]:
+        return [TileSpan(*row) for row in self._select(self._tile_spans)]
 
     def last_leaf_tile(self) -> Tile | None:
-        return next((Tile(*row) for row in self._select(self._last_leaf_tile)), None)
+        return next((stored_tile(*row) for row in self._select(self._last_leaf_tile)), None)
 
     def extend(self, grown: Sequence[GrownTile]) -> bool:
         is_whole = False
@@ -125,5 +140,5 @@ class PostgresTreeStore:
             raise LogUnavailable(f"the event store does not answer: {error}") from error
 
 
-def _log_rows(found: Sequence[Any]) -> Sequence[LogRow]:
-    return list(as_rows([(row[0], row[1], row[2], encoded(row[3]), row[4]) for row in found]))
+def _columns(found: Sequence[Any]) -> Columns:
+    return Columns(*zip(*found, strict=True)) if found else Columns((), (), (), (), ())

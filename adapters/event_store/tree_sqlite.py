@@ -1,19 +1,24 @@
 """The log's tree in the SQLite file of the log."""
 
 import sqlite3
+from binascii import hexlify, unhexlify
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 from adapters.event_store.instants import microseconds_of, moment_of
-from adapters.event_store.tree_store import LogRow, TreeMissing, as_rows, stored_head
-from domain.audit.tiles import GrownTile, Tile, TreeDamaged
+from adapters.event_store.tree_store import LogRow, TreeMissing, as_leaves, as_rows, stored_head, stored_tile
+from domain.audit.leaf import Columns
+from domain.audit.proof import Leaves
+from domain.audit.tiles import GrownTile, Tile, TileSpan, TreeDamaged
 from domain.audit.tree_head import TreeHead
 from handlers.ports import LogUnavailable
 
 _LOWEST: Final = -(2**63)
+#: How an id is written: so many hexadecimal digits (count).
+_ID_TEXT: Final = 32
 _ROWS: Final = """
     SELECT rowid, originator_id, originator_version, topic, state FROM stored_events
     WHERE rowid >= ? ORDER BY rowid LIMIT ?"""
@@ -21,10 +26,14 @@ _STREAM_ROWS: Final = """
     SELECT rowid, originator_id, originator_version, topic, state FROM stored_events
     WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version LIMIT ?"""
 _TILE: Final = "SELECT level, tile, hashes, positions FROM tree_tiles WHERE level = ? AND tile = ?"
+# SQLite keeps what is planted into a column of numbers as it is: there may be tiles of which the number is none.
 _LEAF_TILES: Final = """
-    SELECT level, tile, hashes, positions FROM tree_tiles WHERE level = 0 AND tile >= ? ORDER BY tile LIMIT ?"""
+    SELECT level, tile, hashes, positions FROM tree_tiles
+    WHERE level = 0 AND tile >= ? AND typeof(tile) = 'integer' ORDER BY tile LIMIT ?"""
+_TILE_SPANS: Final = "SELECT level, count(*), min(tile), max(tile) FROM tree_tiles GROUP BY level ORDER BY level"
 _LAST_LEAF_TILE: Final = """
-    SELECT level, tile, hashes, positions FROM tree_tiles WHERE level = 0 ORDER BY tile DESC LIMIT 1"""
+    SELECT level, tile, hashes, positions FROM tree_tiles
+    WHERE level = 0 AND typeof(tile) = 'integer' ORDER BY tile DESC LIMIT 1"""
 _EXTEND: Final = """
     INSERT INTO tree_tiles (level, tile, hashes, positions) VALUES (?, ?, ?, ?)
     ON CONFLICT (level, tile) DO UPDATE SET hashes = excluded.hashes, positions = excluded.positions
@@ -50,23 +59,34 @@ class SQLiteTreeStore:
                 check_same_thread=False,
             )
         # Text as bytes: what is not UTF-8, as somebody may have planted it, must not keep other rows from being read.
-        self._connection.text_factory = bytes
+        # As an array of them, to tell it from a blob: as an id or a type SQLite holds the two to be different.
+        self._connection.text_factory = bytearray
         self._file = file
 
     def rows(self, *, after: int | None, limit: int) -> Sequence[LogRow]:
-        return _log_rows(self._select(_ROWS, (_LOWEST if after is None else after + 1, limit)))
+        return list(as_rows(self._columns(after, limit)))
+
+    def leaves(self, *, after: int | None, limit: int) -> Leaves:
+        return as_leaves(self._columns(after, limit))
+
+    def _columns(self, after: int | None, limit: int) -> Columns:
+        return _columns(self._select(_ROWS, (_LOWEST if after is None else after + 1, limit)))
 
     def stream_rows(self, stream_id: UUID, *, after: int, limit: int) -> Sequence[LogRow]:
-        return _log_rows(self._select(_STREAM_ROWS, (stream_id.hex, after, limit)))
+        return list(as_rows(_columns(self._select(_STREAM_ROWS, (stream_id.hex, after, limit)))))
 
     def tile(self, level: int, index: int) -> Tile | None:
-        return next((Tile(*row) for row in self._select(_TILE, (level, index))), None)
+        return next((stored_tile(*row) for row in self._select(_TILE, (level, index))), None)
 
     def leaf_tiles(self, *, first: int, count: int) -> Sequence[Tile]:
-        return [Tile(*row) for row in self._select(_LEAF_TILES, (first, count))]
+        return [stored_tile(*row) for row in self._select(_LEAF_TILES, (first, count))]
+
+    def tile_spans(self) -> Sequence[TileSpan]:
+        rows = self._select(_TILE_SPANS)
+        return [TileSpan(*(bytes(each) if isinstance(each, bytearray) else each for each in row)) for row in rows]
 
     def last_leaf_tile(self) -> Tile | None:
-        return next((Tile(*row) for row in self._select(_LAST_LEAF_TILE)), None)
+        return next((stored_tile(*row) for row in self._select(_LAST_LEAF_TILE)), None)
 
     def extend(self, grown: Sequence[GrownTile]) -> bool:
         with _answering(self._file):
@@ -101,17 +121,33 @@ class SQLiteTreeStore:
             return self._connection.execute(statement, parameters).fetchall()
 
 
-def _log_rows(found: Sequence[Any]) -> Sequence[LogRow]:
-    return list(as_rows([(row[0], _id_bytes(row[1]), *row[2:]) for row in found]))
+def _columns(found: Sequence[Any]) -> Columns:
+    if not found:
+        return Columns((), (), (), (), ())
+    positions, ids, versions, topics, states = zip(*found, strict=True)
+    if set(map(type, topics)) != {bytearray}:
+        topics = tuple([each if isinstance(each, bytearray) else None for each in topics])
+    return Columns(positions, _ids(ids), versions, topics, states)
 
 
-def _id_bytes(text: object) -> bytes:
+def _ids(texts: Sequence[Any]) -> Sequence[bytes]:
+    """All at once where each is written as the log writes it."""
+    if set(map(type, texts)) == {bytearray} and set(map(len, texts)) == {_ID_TEXT}:
+        joined = b"".join(texts)
+        with suppress(ValueError):
+            found = unhexlify(joined)
+            if hexlify(found) == joined:
+                return [found[at : at + _ID_TEXT // 2] for at in range(0, len(found), _ID_TEXT // 2)]
+    return [_id_bytes(each) for each in texts]
+
+
+def _id_bytes(text: Any) -> bytes:  # noqa: ANN401 - as it is stored
     """The bytes of an id that is written as the log writes it; any other spelling is another stream to SQLite."""
     try:
-        found = bytes.fromhex(text.decode()) if isinstance(text, bytes) else b""
-    except ValueError:
+        found = unhexlify(text)
+    except (TypeError, ValueError):
         return b""
-    return found if found.hex().encode() == text else b""
+    return found if hexlify(found) == text and type(text) is bytearray else b""
 
 
 def _head(size: int, position: int, root: bytes, at: int, signature: bytes | None) -> TreeHead:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from pydantic import ValidationError
 
-from domain.audit.leaf import LeafInvalid, leaf_bytes
-from domain.audit.tiles import GrownTile, Tile, TreeDamaged
+from domain.audit.leaf import Columns, LeafInvalid, leaf_bytes, leaf_hashes
+from domain.audit.proof import Leaves
+from domain.audit.tiles import GrownTile, Tile, TileSpan, TreeDamaged
 from domain.audit.tree_head import TreeHead
 from domain.errors import RoutekeeperError
 
@@ -36,6 +36,10 @@ class TreeStore(Protocol):
         """At most ``limit`` rows behind position ``after`` (``None``: from the lowest one there is), in order."""
         ...
 
+    def leaves(self, *, after: int | None, limit: int) -> Leaves:
+        """The same rows as leaves; the hash of one that is no event is :data:`~domain.audit.leaf.NO_EVENT`."""
+        ...
+
     def stream_rows(self, stream_id: UUID, *, after: int, limit: int) -> Sequence[LogRow]:
         """At most ``limit`` rows of a stream behind version ``after``, in the order of versions."""
         ...
@@ -46,6 +50,10 @@ class TreeStore(Protocol):
 
     def leaf_tiles(self, *, first: int, count: int) -> Sequence[Tile]:
         """At most ``count`` tiles of leaves from index ``first`` on, in order."""
+        ...
+
+    def tile_spans(self) -> Sequence[TileSpan]:
+        """Which tiles there are, by level."""
         ...
 
     def last_leaf_tile(self) -> Tile | None:
@@ -73,19 +81,23 @@ class TreeStore(Protocol):
         ...
 
 
-@lru_cache(maxsize=256)
-def encoded(topic: str) -> bytes:
-    """The few names of types, in UTF-8."""
-    return topic.encode()
-
-
-def as_rows(found: Sequence[tuple[int, bytes, int, bytes, bytes]]) -> Iterator[LogRow]:
-    """Rows of position, stream id, version, type and state; what is no event becomes a row without data."""
-    for position, stream_id, version, topic, state in found:
+def as_rows(columns: Columns) -> Iterator[LogRow]:
+    """Row by row; what is no event becomes a row without data."""
+    for position, stream_id, version, topic, state in zip(*columns, strict=True):
         try:
             yield LogRow(position, leaf_bytes(position, stream_id, version, topic, state))
         except LeafInvalid:
             yield LogRow(position, b"")
+
+
+def as_leaves(columns: Columns) -> Leaves:
+    """All of them hashed."""
+    return Leaves(columns.positions, leaf_hashes(columns))
+
+
+def stored_tile(level: int, index: int, hashes: object, positions: object) -> Tile:
+    """A tile as it was kept; what is no bytes is taken for none, which no tile may have."""
+    return Tile(level, index, *(each if isinstance(each, bytes) else b"" for each in (hashes, positions)))
 
 
 def stored_head(size: int, position: int, root: bytes, at: datetime, signature: bytes | None) -> TreeHead:

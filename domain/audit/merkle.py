@@ -5,7 +5,9 @@ Hashes are SHA-256, 32 bytes each; several of them in a row are one ``bytes``. W
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from hashlib import sha256
+from struct import Struct
 from typing import Final
 
 #: Length of a hash (bytes).
@@ -17,9 +19,12 @@ EMPTY_ROOT: Final = sha256(b"").digest()
 #: The root of the complete subtree over leaves ``index << level`` to ``(index + 1) << level``, given level and index.
 NodeAt = Callable[[int, int], bytes]
 
-#: How many leaves are hashed up to one root at a time, as a power of two.
+#: Most leaves that are hashed up to one root at a time, as a power of two.
 _CHUNK_LEVEL: Final = 8
-_CHUNK: Final = 1 << _CHUNK_LEVEL
+
+_PAIRS: Final = Struct(f"{2 * HASH_BYTES}s")
+# To copy a hash that was begun takes less time than to begin one.
+_NODE: Final = sha256(b"\1")
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -34,12 +39,20 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def parents(hashes: bytes) -> bytes:
     """The hashes one level up, of an even number of them."""
-    pairs = range(0, len(hashes), 2 * HASH_BYTES)
-    return b"".join([sha256(b"\1" + hashes[at : at + 2 * HASH_BYTES]).digest() for at in pairs])
+    begun, found = _NODE.copy, []
+    for (pair,) in _PAIRS.iter_unpack(hashes):
+        node = begun()
+        node.update(pair)
+        found.append(node.digest())
+    return b"".join(found)
 
 
+@lru_cache(maxsize=64)
 def complete_root(hashes: bytes) -> bytes:
-    """The root over a number of hashes that is a power of two."""
+    """The root over a number of hashes that is a power of two.
+
+    The last few are remembered: the same ones come from the log and from the tree that is stored beside it.
+    """
     while len(hashes) > HASH_BYTES:
         hashes = parents(hashes)
     return hashes
@@ -62,12 +75,12 @@ class Frontier:
         """Append leaves by their hashes."""
         at, end = 0, len(hashes)
         while at < end:
-            if self.size % _CHUNK == 0 and end - at >= _CHUNK * HASH_BYTES:
-                self._push(_CHUNK_LEVEL, complete_root(hashes[at : at + _CHUNK * HASH_BYTES]))
-                at += _CHUNK * HASH_BYTES
-            else:
-                self._push(0, hashes[at : at + HASH_BYTES])
-                at += HASH_BYTES
+            # The largest complete subtree that begins here.
+            begins = (self.size & -self.size or 1 << _CHUNK_LEVEL).bit_length() - 1
+            level = min(begins, _CHUNK_LEVEL, ((end - at) // HASH_BYTES).bit_length() - 1)
+            behind = at + (HASH_BYTES << level)
+            self._push(level, complete_root(hashes[at:behind]))
+            at = behind
 
     def _push(self, level: int, node: bytes) -> None:
         self.size += 1 << level

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from domain.audit.merkle import HASH_BYTES, Frontier
@@ -23,6 +24,11 @@ class Leaves(NamedTuple):
     positions: Sequence[int]
     hashes: bytes
 
+    def each(self) -> Iterator[tuple[int, bytes]]:
+        """One by one."""
+        starts = range(0, len(self.hashes), HASH_BYTES)
+        return zip(self.positions, (self.hashes[at : at + HASH_BYTES] for at in starts), strict=True)
+
 
 class Kind(StrEnum):
     """How a log is not what it was."""
@@ -32,6 +38,7 @@ class Kind(StrEnum):
     INSERTED = "inserted"
     CUT = "cut"
     DIFFERS = "differs-between-heads"
+    UNPROVEN = "unproven"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +60,19 @@ class Gap:
 class Judgement:
     """How far leaves agree with heads.
 
-    ``size`` leaves there are, the last one at ``end``. They agree up to the head ``proven``; ``refuted`` is the first
-    head with which they do not agree or that they do not reach.
+    ``size`` leaves there are, at positions ``begin`` to ``end`` (0: there are none). They agree up to the head
+    ``proven``, of which the last event is at ``proven_end`` (0: nothing is proven); ``refuted`` is the first head with
+    which they do not agree or that they do not reach. Of heads that they agree with, those in ``misplaced`` say that
+    they end at another position than the one told beside them.
     """
 
     size: int
+    begin: int
     end: int
     proven: TreeHead | None
+    proven_end: int
     refuted: TreeHead | None
+    misplaced: Sequence[tuple[TreeHead, int]]
 
     @property
     def proven_size(self) -> int:
@@ -88,22 +100,29 @@ class Proof:
         return (gap for gap in self.gaps if min(gap.log_index, gap.tree_index) < self.log.proven_size)
 
     @property
-    def unlocated(self) -> Gap | None:
-        """What is known from heads alone: between which positions the log is not as it was, or from where it is cut."""
-        refuted = self.log.refuted
+    def unlocated(self) -> Sequence[Gap]:
+        """What is known from heads alone: between which positions the log is not as it was, or from where it is cut.
+
+        Of what stands between the last head that is proven and the cut, heads tell nothing.
+        """
+        log, refuted = self.log, self.log.refuted
         if refuted is None or self.tree.proven_size >= refuted.size:
-            return None
-        before = self.log.proven.position if self.log.proven else 0
-        at = self.log.proven_size
-        if self.log.size < refuted.size:
-            missing = refuted.size - self.log.size
-            return Gap(Kind.CUT, max(self.log.end, before) + 1, refuted.position, missing, at, at)
-        return Gap(Kind.DIFFERS, before + 1, refuted.position, refuted.size - at, at, at)
+            return ()
+        at, end = log.proven_size, log.size
+        first = log.proven_end + 1 if log.proven else min(log.begin, 1)
+        missing = refuted.size - end
+        if missing <= 0 or log.end >= refuted.position:
+            return (Gap(Kind.DIFFERS, first, max(first, refuted.position), refuted.size - at, at, at),)
+        cut = Gap(Kind.CUT, max(log.end + 1, first), refuted.position, missing, end, end)
+        return (Gap(Kind.UNPROVEN, first, log.end, end - at, at, at), cut) if end > at else (cut,)
 
 
 def prove(heads: Iterable[TreeHead], log: Iterable[Leaves], tree: Iterable[Leaves]) -> Proof:
-    """Compare; both sides are read once, in order, and fast where they come in equal pieces."""
-    ordered = sorted(heads, key=lambda head: head.size)
+    """Compare; both sides are read once, in order, and fast where they come in equal pieces.
+
+    The order of heads does not matter.
+    """
+    ordered = sorted(heads, key=lambda head: (head.size, head.signed_bytes))
     log_side, tree_side = _Side(ordered), _Side(ordered)
     log_pieces, tree_pieces = iter(log), iter(tree)
     gaps = _Gaps([head.size for head in ordered])
@@ -121,12 +140,14 @@ class _Side:
     """Leaves of one side, and what heads say of them."""
 
     def __init__(self, heads: Sequence[TreeHead]) -> None:
-        self._heads = heads
+        self._heads = [list(same) for _, same in groupby(heads, key=lambda head: head.size)]
         self._next = 0
         self._proven: TreeHead | None = None
+        self._proven_end = 0
         self._refuted: TreeHead | None = None
+        self._misplaced: list[tuple[TreeHead, int]] = []
         self._frontier = Frontier()
-        self._end = 0
+        self._begin = self._end = 0
 
     @property
     def size(self) -> int:
@@ -134,35 +155,50 @@ class _Side:
 
     def go_on_from(self, other: "_Side") -> None:
         """Take over what both have in common."""
-        self._next, self._proven, self._refuted = other._next, other._proven, other._refuted  # noqa: SLF001 - its own kind
-        self._frontier, self._end = other._frontier.copy(), other._end  # noqa: SLF001 - its own kind
+        vars(self).update(vars(other))
+        self._frontier, self._misplaced = self._frontier.copy(), list(self._misplaced)
 
     def extend(self, leaves: Leaves) -> None:
-        hashes = leaves.hashes
+        hashes, before = leaves.hashes, self.size
+        if leaves.positions and not before:
+            self._begin = leaves.positions[0]
         while self._next < len(self._heads):
-            head = self._heads[self._next]
-            wanted = (head.size - self.size) * HASH_BYTES
+            same = self._heads[self._next]
+            size = same[0].size
+            wanted = (size - self.size) * HASH_BYTES
             if wanted > len(hashes):
                 break
             self._frontier.extend(hashes[:wanted])
             hashes = hashes[wanted:]
-            self._judge(head)
+            self._judge(same, self._end if size == before else leaves.positions[size - before - 1])
             self._next += 1
         self._frontier.extend(hashes)
         if leaves.positions:
             self._end = leaves.positions[-1]
 
-    def _judge(self, head: TreeHead) -> None:
+    def _judge(self, same: Sequence[TreeHead], end: int) -> None:
+        """Judge heads of one size; the last of so many events is at position ``end``."""
         # Heads after one that was refuted were made of something else; they prove nothing about what was before.
-        if self._refuted is None:
-            if self._frontier.root() == head.root_bytes:
-                self._proven = head
-            else:
-                self._refuted = head
+        if self._refuted is not None:
+            return
+        root = self._frontier.root()
+        agreeing = [head for head in same if head.root_bytes == root]
+        if agreeing:
+            self._proven, self._proven_end = agreeing[0], end
+            self._misplaced += [(head, end) for head in agreeing if head.position != end]
+        self._refuted = next((head for head in same if head.root_bytes != root), None)
 
     def judgement(self) -> Judgement:
-        unreached = self._heads[self._next] if self._next < len(self._heads) else None
-        return Judgement(size=self.size, end=self._end, proven=self._proven, refuted=self._refuted or unreached)
+        unreached = self._heads[self._next][0] if self._next < len(self._heads) else None
+        return Judgement(
+            size=self.size,
+            begin=self._begin,
+            end=self._end,
+            proven=self._proven,
+            proven_end=self._proven_end,
+            refuted=self._refuted or unreached,
+            misplaced=self._misplaced,
+        )
 
 
 class _Reader:

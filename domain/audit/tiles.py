@@ -18,7 +18,8 @@ from domain.errors import RoutekeeperError
 TILE_LEVEL: Final = 8
 TILE_WIDTH: Final = 1 << TILE_LEVEL
 
-_POSITION_BYTES: Final = 8
+#: Length of a position in a tile (bytes).
+POSITION_BYTES: Final = 8
 
 
 class TreeDamaged(RoutekeeperError):
@@ -47,6 +48,15 @@ class GrownTile(NamedTuple):
     before: int
 
 
+class TileSpan(NamedTuple):
+    """So many ``tiles`` (count) of a level are stored, from index ``first`` to ``last``."""
+
+    level: int
+    tiles: int
+    first: int
+    last: int
+
+
 def packed(positions: Sequence[int]) -> bytes:
     """Positions as tiles hold them."""
     return pack(f">{len(positions)}Q", *positions)
@@ -54,7 +64,7 @@ def packed(positions: Sequence[int]) -> bytes:
 
 def unpacked(positions: bytes) -> Sequence[int]:
     """The same, read."""
-    return unpack(f">{len(positions) // _POSITION_BYTES}Q", positions)
+    return unpack(f">{len(positions) // POSITION_BYTES}Q", positions)
 
 
 def edge_of(size: int) -> Sequence[tuple[int, int]]:
@@ -81,13 +91,13 @@ def grow(size: int, edge: Mapping[int, Tile], hashes: bytes, positions: bytes) -
         grown += [GrownTile(tile, before if tile.index == index else 0) for tile in tiles]
         full = [tile for tile in tiles if tile.count == TILE_WIDTH]
         hashes = b"".join(complete_root(tile.hashes) for tile in full)
-        positions = b"".join(tile.positions[-_POSITION_BYTES:] for tile in full)
+        positions = b"".join(tile.positions[-POSITION_BYTES:] for tile in full)
         size, level = size >> TILE_LEVEL, level + 1
     return grown
 
 
 def _cut(level: int, index: int, hashes: bytes, positions: bytes) -> Iterator[Tile]:
-    width, places = TILE_WIDTH * HASH_BYTES, TILE_WIDTH * _POSITION_BYTES
+    width, places = TILE_WIDTH * HASH_BYTES, TILE_WIDTH * POSITION_BYTES
     for number in range(-(-len(hashes) // width)):
         yield Tile(
             level,
@@ -141,7 +151,7 @@ class TiledTree:
             return self._tiles[key]
         tile = self._read(level, index)
         wanted = min(TILE_WIDTH, (self.size >> TILE_LEVEL * level) - index * TILE_WIDTH)
-        if tile is None or tile.count < wanted or len(tile.positions) != tile.count * _POSITION_BYTES:
+        if tile is None or tile.count < wanted or len(tile.positions) != tile.count * POSITION_BYTES:
             raise TreeDamaged(f"the stored tree lacks hashes in tile {index} of level {level}")
         self._tiles[key] = opened = _OpenTile(tile)
         if len(self._tiles) > self._limit:

@@ -1,13 +1,14 @@
 """The checks that hold the log against tree heads."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 from adapters.event_store.tree_reading import log_leaves, tree_leaves
 from adapters.event_store.tree_store import TreeStore
 from adapters.signatures import PublicKey
 from domain.audit.proof import Gap, Kind, Proof, prove
+from domain.audit.stored_tree import StoredTreeCheck
 from domain.audit.tree_head import HeadsInvalid, TreeHead, read_heads
 from service.checks import Check, Finding
 from service.cli.scaling_words import number
@@ -35,14 +36,24 @@ def check_heads(heads: Sequence[TreeHead], key: PublicKey | None) -> Check:
         if key is not None and not is_signed(head, key):
             what = "is not signed" if head.signature is None else "has a signature of another key, or was changed"
             differences.append(_of_head("not-signed", head, f"the head of {head.size} events {what}"))
-    by_size = groupby(sorted(heads, key=lambda head: head.size), key=lambda head: head.size)
-    for size, same in by_size:
-        roots = {head.root: head for head in same}
-        if len(roots) > 1:
-            what = f"{len(roots)} heads of {size} events have different roots"
-            differences.append(_of_head("contradiction", next(iter(roots.values())), what))
+    differences += _contradictions(heads)
     signatures = "signatures checked" if key else "signatures not checked (no --public-key)"
     return Check(name="heads", holds=f"tree heads: {number(len(heads), 'head')}, {signatures}", findings=differences)
+
+
+def _contradictions(heads: Sequence[TreeHead]) -> Iterator[Finding]:
+    ordered = sorted(heads, key=lambda head: (head.size, head.signed_bytes))
+    for size, group in groupby(ordered, key=lambda head: head.size):
+        same = list(group)
+        for field in ("root", "position"):
+            values = {getattr(head, field) for head in same}
+            if len(values) > 1:
+                what = f"{len(values)} heads of {size} events have different {field}s"
+                yield _of_head("contradiction", same[0], what)
+    for before, after in pairwise(ordered):
+        if before.size < after.size and before.position >= after.position:
+            what = f"the head of {after.size} events ends no later than that of {before.size}, at {before.position}"
+            yield _of_head("contradiction", after, what)
 
 
 def is_signed(head: TreeHead, key: PublicKey) -> bool:
@@ -60,18 +71,22 @@ def check_log(store: TreeStore, heads: Sequence[TreeHead], progress: Progress) -
         done += rows
         progress(done, max(total, done))
 
-    proof = prove(heads, log_leaves(store, heard), tree_leaves(store))
+    stored = StoredTreeCheck(store.tile)
+    proof = prove(heads, log_leaves(store, heard), tree_leaves(store, stored))
     yield _of_log(proof)
-    yield _of_tree(proof)
+    yield _of_tree(proof, stored)
 
 
 def _of_log(proof: Proof) -> Check:
     differences = [_difference(gap, is_proven=proven) for gap, proven in proof.log_gaps()]
-    unlocated = proof.unlocated
-    if unlocated is not None:
-        differences.append(_unlocated(unlocated, proof))
+    differences += [_unlocated(gap, proof) for gap in proof.unlocated]
+    for head, position in proof.log.misplaced:
+        what = f"the head of {head.size} events says that they end at position {head.position}; they end at {position}"
+        differences.append(_found("head-position", what, position, position))
     proven = proof.log.proven
-    until = f"proven up to position {proven.position} ({number(proven.size, 'event')})" if proven else "nothing proven"
+    until = (
+        f"proven up to position {proof.log.proven_end} ({number(proven.size, 'event')})" if proven else "nothing proven"
+    )
     said = f"{number(proof.log.size, 'event')}, {until}"
     return Check(
         name="log",
@@ -81,7 +96,7 @@ def _of_log(proof: Proof) -> Check:
     )
 
 
-def _of_tree(proof: Proof) -> Check:
+def _of_tree(proof: Proof, stored: StoredTreeCheck) -> Check:
     differences = [
         _found(
             "tree-differs",
@@ -95,8 +110,17 @@ def _of_tree(proof: Proof) -> Check:
     if missing > 0:
         what = f"the stored tree lacks {number(missing, 'event')} which the heads prove to be in the log"
         differences.append(_found("tree-incomplete", what, None, None))
+    for fault in stored.faults:
+        where = f"tile {fault.index} of level {fault.level}"
+        what = f"the stored tree differs from the log: {where} {fault.what}"
+        differences.append(Finding(where=where, message=what, kind="tile"))
     size = number(proof.tree.size, "event")
-    return Check(name="tree", holds=f"the stored tree is as the log has it: {size}", findings=differences)
+    return Check(
+        name="tree",
+        holds=f"the stored tree is as the log has it: {size}",
+        findings=differences,
+        remark=f"{number(stored.more, 'tile')} more are not listed" if stored.more else "",
+    )
 
 
 def _difference(gap: Gap, *, is_proven: bool) -> Finding:
@@ -119,6 +143,8 @@ def _unlocated(gap: Gap, proof: Proof) -> Finding:
             f"the log ends at position {proof.log.end} after {number(proof.log.size, 'event')}; there is a head of "
             f"{number(size, 'event')}"
         )
+    elif gap.kind is Kind.UNPROVEN:
+        what = f"no head tells whether {number(gap.events, 'event')} before the cut are what they were"
     else:
         what = f"somewhere here events were altered, removed or inserted: the head of {number(size, 'event')} disagrees"
     return _found(gap.kind, what, gap.first, gap.last)

@@ -15,6 +15,7 @@ from adapters.event_store.tree_postgres import PostgresTreeStore
 from adapters.event_store.tree_reading import log_leaves, tree_leaves
 from adapters.event_store.tree_sqlite import SQLiteTreeStore
 from domain.audit.proof import prove
+from tests.adapters.log_tampering_contract import LogTamperingContract
 from tests.adapters.log_tree_contract import LogTreeContract, TreeWorld
 from tests.adapters.postgres_store import DEFAULT_LIMITS, PostgresStore
 
@@ -27,7 +28,7 @@ class PostgresWorld(TreeWorld):
         self.store.execute(statement.format(e="stored_events", position="notification_id"))
 
 
-class TestTreeInPostgres(LogTreeContract):
+class TestTreeInPostgres(LogTreeContract, LogTamperingContract):
     @pytest.fixture
     def store(self, postgres_url: str) -> Iterator[PostgresStore]:
         store = PostgresStore(postgres_url)

@@ -1,10 +1,12 @@
 """Holding a log against heads: whoever is wrong is named, the log or the stored tree."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import permutations
 
 import pytest
 
-from domain.audit.merkle import Frontier, leaf_hash
+from domain.audit.merkle import HASH_BYTES, Frontier, leaf_hash
 from domain.audit.proof import Leaves, prove
 from domain.audit.tree_head import TreeHead
 
@@ -12,10 +14,37 @@ HASHES = b"".join(leaf_hash(bytes([number])) for number in range(6))
 LOG = Leaves((1, 2, 3, 4, 5, 6), HASHES)
 
 
-def head() -> TreeHead:
+def head(size: int = 6, position: int = 6, root: str | None = None) -> TreeHead:
     frontier = Frontier()
-    frontier.extend(HASHES)
-    return TreeHead(size=6, position=6, root=frontier.root().hex(), at=datetime(2026, 3, 1, tzinfo=UTC))
+    frontier.extend(HASHES[: size * HASH_BYTES])
+    return TreeHead(
+        size=size, position=position, root=root or frontier.root().hex(), at=datetime(2026, 3, 1, tzinfo=UTC)
+    )
+
+
+@pytest.mark.parametrize("claimed", [(4, 5), (5, 4)])
+def test_a_head_that_ends_at_another_position_than_the_log_is_told_with_the_right_one(claimed: tuple[int, int]) -> None:
+    heads = [head(4, position) for position in claimed]
+
+    proof = prove(heads, [LOG], [LOG])
+
+    assert [(each.position, position) for each, position in proof.log.misplaced] == [(5, 4)]
+    assert (proof.log.proven_end, proof.log.refuted) == (4, None)
+
+
+def test_the_position_of_a_head_is_held_against_the_log_also_where_a_piece_of_it_ends() -> None:
+    pieces = [Leaves((1, 2, 3), HASHES[: 3 * HASH_BYTES]), Leaves((4, 5, 6), HASHES[3 * HASH_BYTES :])]
+
+    proof = prove([head(3, 3), head(6, 7)], pieces, [LOG])
+
+    assert [(each.size, position) for each, position in proof.log.misplaced] == [(6, 6)]
+
+
+@pytest.mark.parametrize("heads", list(permutations([head(4, 4), head(4, 4, "0" * 64), head(6, 6)])))
+def test_the_order_of_heads_of_one_size_does_not_matter(heads: Sequence[TreeHead]) -> None:
+    proof = prove(heads, [LOG], [LOG])
+
+    assert (proof.log.proven_size, proof.log.refuted) == (4, head(4, 4, "0" * 64))
 
 
 @pytest.mark.parametrize(

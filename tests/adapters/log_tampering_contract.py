@@ -1,0 +1,150 @@
+"""Tampering at random places, on every event store: also by somebody who writes the tree and its heads anew."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+
+import pytest
+
+from adapters.event_store.tree_reading import log_leaves, tree_leaves
+from domain.audit.proof import Gap, Kind, Proof, prove
+from domain.audit.stored_tree import StoredTreeCheck
+from domain.audit.tree_head import TreeHead
+from tests.adapters.log_tree_contract import AT, PARTS, TreeWorld
+
+#: Every so many positions are left free, so that something can be inserted.
+FREE = 7
+
+#: How stored tiles are tampered with, and the level and index of the one that is to be named.
+TILES = {
+    "UPDATE tree_tiles SET hashes = positions WHERE level = 1": (1, 0),
+    "UPDATE tree_tiles SET positions = hashes WHERE level = 1": (1, 0),
+    "UPDATE tree_tiles SET positions = hashes WHERE level = 0 AND tile = 1": (0, 1),
+    "DELETE FROM tree_tiles WHERE level = 1": (1, 0),
+    "DELETE FROM tree_tiles WHERE level = 0 AND tile = 0": (0, 0),
+    "INSERT INTO tree_tiles SELECT 3, 0, hashes, positions FROM tree_tiles WHERE level = 1": (3, 0),
+    "INSERT INTO tree_tiles SELECT 0, -5, hashes, positions FROM tree_tiles WHERE level = 1": (0, -5),
+}
+
+
+@dataclass
+class Tampered:
+    """What somebody did to the log: to which positions, and what it is called."""
+
+    kind: Kind
+    positions: Sequence[int]
+
+
+def tamper(world: TreeWorld, how: str, random: Random) -> Tampered:
+    positions = world.positions()
+    one, other = random.sample(positions, 2)
+    match how:
+        case "altered":
+            world.change(f"UPDATE {{e}} SET state = 'x' WHERE {{position}} = {one}")
+            return Tampered(Kind.ALTERED, [one])
+        case "removed":
+            world.change(f"DELETE FROM {{e}} WHERE {{position}} = {one}")
+            return Tampered(Kind.REMOVED, [one])
+        case "inserted":
+            free = random.choice([each for each in range(1, positions[-1]) if each not in positions])
+            world.change(
+                f"INSERT INTO {{e}} ({{position}}, originator_id, originator_version, topic, state) "
+                f"SELECT {free}, originator_id, 7777, topic, state FROM {{e}} WHERE {{position}} = {one}"
+            )
+            return Tampered(Kind.INSERTED, [free])
+        case "reordered":
+            for old, new in ((one, -1), (other, one), (-1, other)):
+                world.change(f"UPDATE {{e}} SET {{position}} = {new} WHERE {{position}} = {old}")
+            return Tampered(Kind.ALTERED, sorted([one, other]))
+        case _:
+            world.change(f"DELETE FROM {{e}} WHERE {{position}} >= {one}")
+            return Tampered(Kind.REMOVED, [each for each in positions if each >= one])
+
+
+def live(world: TreeWorld) -> Sequence[TreeHead]:
+    """A log with gaps between positions, and heads that are kept elsewhere."""
+    for number, count in enumerate(PARTS):
+        world.append(count)
+        world.change(f"DELETE FROM {{e}} WHERE {{position}} / {FREE} * {FREE} = {{position}}")
+        world.follow()
+        if number < len(PARTS) - 1:
+            assert world.keeper.write_head(AT + timedelta(minutes=number))
+    return world.heads()
+
+
+def named(gaps: Sequence[Gap], positions: Sequence[int]) -> list[int]:
+    return [each for each in positions if any(gap.first <= each <= gap.last for gap in gaps)]
+
+
+def spans(proof: Proof) -> list[tuple[Kind, int, int]]:
+    return [(gap.kind, gap.first, gap.last) for gap in proof.unlocated]
+
+
+class LogTamperingContract:
+    """Give a fixture ``world`` to run it on a store."""
+
+    @pytest.fixture
+    def world(self) -> Iterator[TreeWorld]:
+        raise NotImplementedError
+
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("how", ["altered", "removed", "inserted", "reordered", "cut"])
+    def test_what_was_tampered_with_is_named_whatever_else_was_rewritten(
+        self, world: TreeWorld, how: str, seed: int
+    ) -> None:
+        heads = live(world)
+        before = world.positions()
+        done = tamper(world, how, Random(f"{how} {seed}"))
+
+        gaps = list(world.prove(heads).log_gaps())
+        assert {gap.kind for gap, _ in gaps} == {done.kind}
+        assert named([gap for gap, _ in gaps], sorted({*before, *done.positions})) == done.positions
+        assert [proven for _, proven in gaps] == [gap.first <= heads[-1].position for gap, _ in gaps]
+
+        world.forge_tree()
+        proof, first = world.prove(heads), done.positions[0]
+        whole = [head for head in heads if head.position < first]
+        broken = [head for head in heads if head.position >= first]
+        assert proof.log.proven == (whole[-1] if whole else None)
+        assert list(proof.log_gaps()) == []
+        assert spans(proof) == self.expected(how, whole, broken, world.positions())
+        assert not broken or first in named(proof.unlocated, [first])
+
+    def expected(
+        self, how: str, whole: Sequence[TreeHead], broken: Sequence[TreeHead], left: Sequence[int]
+    ) -> list[tuple[Kind, int, int]]:
+        """What heads alone tell: between which of them, or from where on there is nothing."""
+        if not broken:
+            return []
+        begin, end = (whole[-1].position if whole else 0) + 1, broken[0].position
+        if how != "cut":
+            return [(Kind.DIFFERS, begin, end)]
+        last = left[-1] if left else 0
+        unproven = [(Kind.UNPROVEN, begin, last)] if last >= begin else []
+        return [*unproven, (Kind.CUT, last + 1, end)]
+
+    @pytest.mark.parametrize("statement", TILES)
+    def test_a_stored_tile_that_was_tampered_with_is_named_at_any_level(self, world: TreeWorld, statement: str) -> None:
+        heads = world.live()
+        world.change(statement)
+        check = StoredTreeCheck(world.tree.tile)
+
+        proof = prove(heads, log_leaves(world.tree), tree_leaves(world.tree, check))
+
+        assert [(fault.level, fault.index) for fault in check.faults] == [TILES[statement]]
+        assert (proof.log.proven_size, list(proof.log_gaps())) == (600, [])
+
+    def test_a_log_with_fewer_events_that_goes_on_behind_the_head_was_not_cut(self, world: TreeWorld) -> None:
+        heads = world.live()
+        world.change("DELETE FROM {e} WHERE {position} BETWEEN 350 AND 480")
+        world.forge_tree()
+
+        assert spans(world.prove(heads)) == [(Kind.DIFFERS, 301, 600)]
+
+    def test_what_was_inserted_before_all_lies_where_heads_say_that_something_differs(self, world: TreeWorld) -> None:
+        heads = world.live()
+        world.change("UPDATE {e} SET {position} = -3 WHERE {position} = 9")
+        world.change("DELETE FROM tree_tiles")
+
+        assert spans(world.prove(heads)) == [(Kind.DIFFERS, -3, 300)]
