@@ -82,8 +82,7 @@ class SQLiteTreeStore:
         return [stored_tile(*row) for row in self._select(_LEAF_TILES, (first, count))]
 
     def tile_spans(self) -> Sequence[TileSpan]:
-        rows = self._select(_TILE_SPANS)
-        return [TileSpan(*(bytes(each) if isinstance(each, bytearray) else each for each in row)) for row in rows]
+        return [TileSpan(*map(_planted, row)) for row in self._select(_TILE_SPANS)]
 
     def last_leaf_tile(self) -> Tile | None:
         return next((stored_tile(*row) for row in self._select(_LAST_LEAF_TILE)), None)
@@ -128,6 +127,11 @@ def _columns(found: Sequence[Any]) -> Columns:
     if set(map(type, topics)) != {bytearray}:
         topics = tuple([each if isinstance(each, bytearray) else None for each in topics])
     return Columns(positions, _ids(ids), versions, topics, states)
+
+
+def _planted(value: Any) -> Any:  # noqa: ANN401 - as it is stored
+    """What stands where a number should: text as text."""
+    return value.decode(errors="replace") if isinstance(value, bytearray) else value
 
 
 def _ids(texts: Sequence[Any]) -> Sequence[bytes]:

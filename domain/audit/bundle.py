@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from domain.audit.bundle_range import AskedFor, BundleRange
 from domain.audit.leaf import Leaf, LeafInvalid, parse_leaf
 from domain.audit.merkle import leaf_hash, verify_inclusion
 from domain.audit.tree_head import Base64, TreeHead
@@ -26,17 +27,26 @@ class BundleHeader(Message):
     """The tree ``head`` that proofs lead to, and what was asked for: positions, and a deployment (``None``: all)."""
 
     kind: Literal["header"] = "header"
-    format: Literal["routekeeper-audit-bundle/1"] = "routekeeper-audit-bundle/1"
+    format: Literal["routekeeper-audit-bundle/1", "routekeeper-audit-bundle/2"] = "routekeeper-audit-bundle/2"
     head: TreeHead
     deployment: UUID | None
     from_position: int
     to_position: int
 
+    @property
+    def asked_for(self) -> AskedFor:
+        """What events there must be."""
+        is_stream, has_neighbours = self.deployment is not None, not self.format.endswith("/1")
+        return AskedFor(self.head, is_stream, self.from_position, self.to_position, has_neighbours)
+
 
 class BundleEvent(Message):
-    """An event: ``data`` is its leaf, ``decoded`` the same for people, ``proof`` leads from there to the head."""
+    """An event: ``data`` is its leaf, ``decoded`` the same for people, ``proof`` leads from there to the head.
 
-    kind: Literal["event"] = "event"
+    A neighbour is the one right before or behind what was asked for, which shows that none is missing there.
+    """
+
+    kind: Literal["event", "neighbour"] = "event"
     leaf: Annotated[int, Field(ge=0)]
     data: Base64
     decoded: dict[str, Any]
@@ -68,12 +78,17 @@ def decoded_leaf(leaf: Leaf) -> Mapping[str, Any]:
 
 @dataclass(kw_only=True)
 class BundleReport:
-    """What came of a check: the header, events (count), errors with the numbers of their lines, and ``more`` beyond."""
+    """What came of a check: the header, events (count), errors with the numbers of their lines, and ``more`` beyond.
+
+    ``proven`` and ``not_proven`` say in words what the bundle proves; nothing is proven where there are errors.
+    """
 
     header: BundleHeader | None = None
     events: int = 0
     errors: list[tuple[int, str]] = field(default_factory=list)
     more: int = 0
+    proven: Sequence[str] = ()
+    not_proven: Sequence[str] = ()
 
     @property
     def ok(self) -> bool:
@@ -105,7 +120,7 @@ def check_bundle(
     which the bundle's must be one; ``None``: not checked.
     """
     report = BundleReport()
-    order: _Order | None = None
+    order: BundleRange | None = None
     end: BundleEnd | None = None
     number = 0
     for number, line in enumerate(lines, 1):
@@ -114,11 +129,11 @@ def check_bundle(
             return report
         match _read(line, number, report):
             case BundleHeader() as header if order is None:
-                report.header, order = header, _Order(header)
+                report.header, order = header, BundleRange(header.asked_for)
                 report.add_all(number, _head_errors(header.head, is_signed, known_heads))
-            case BundleEvent() as event if order is not None:
-                report.events += 1
-                report.add_all(number, _event_errors(event, order))
+            case BundleEvent() as event if order is not None and report.header is not None:
+                report.events += event.kind == "event"
+                report.add_all(number, _event_errors(event, report.header, order))
             case BundleEnd() as end if order is not None:
                 if end.events != report.events:
                     report.add(number, f"there should be {end.events} events and there are {report.events}")
@@ -129,8 +144,13 @@ def check_bundle(
                 return report
     if end is None:
         report.add(number, "the end is missing: the file was cut")
-    elif order is not None and (missing := order.missing_at_end()):
-        report.add(number, missing)
+    elif order is not None and report.header is not None:
+        if missing := order.missing_at_end():
+            report.add(number, missing)
+        if report.ok:
+            size = report.header.head.size
+            each = f"each of these {report.events} events is in the log of {size} events that the head is of"
+            report.proven, report.not_proven = [each, *order.proven()], list(order.not_proven())
     return report
 
 
@@ -154,7 +174,7 @@ def _head_errors(
         yield f"the head of {head.size} events, root {head.root}, is none of those that are known"
 
 
-def _event_errors(event: BundleEvent, order: "_Order") -> Iterator[str]:
+def _event_errors(event: BundleEvent, header: BundleHeader, order: BundleRange) -> Iterator[str]:
     name = f"leaf {event.leaf}"
     try:
         leaf = parse_leaf(event.data)
@@ -165,48 +185,12 @@ def _event_errors(event: BundleEvent, order: "_Order") -> Iterator[str]:
         return
     if _plain(expected) != _plain(event.decoded):
         yield f"{name}: what is decoded is not what the data say"
-    head, proof = order.header.head, [bytes.fromhex(each) for each in event.proof]
+    head, proof = header.head, [bytes.fromhex(each) for each in event.proof]
     if not verify_inclusion(leaf_hash(event.data), event.leaf, head.size, proof, head.root_bytes):
         yield f"{name}: is not leaf {event.leaf} of the tree with root {head.root}"
-    yield from (f"{name}: {wrong}" for wrong in order.errors(leaf, event.leaf))
-
-
-class _Order:
-    """Whether events follow each other without one missing in between."""
-
-    def __init__(self, header: BundleHeader) -> None:
-        self.header = header
-        self._last: tuple[int, int, int] | None = None
-
-    def errors(self, leaf: Leaf, index: int) -> Iterator[str]:
-        header, last = self.header, self._last
-        if not header.from_position <= leaf.position <= header.to_position:
-            yield f"is not between positions {header.from_position} and {header.to_position}"
-        if last is not None and (leaf.position <= last[0] or index <= last[1]):
-            yield f"stands behind position {last[0]}, leaf {last[1]}"
-        if header.deployment is not None:
-            yield from self._errors_of_stream(leaf, header.deployment)
-        elif last is not None and index != last[1] + 1:
-            yield f"leaf {last[1] + 1} is missing before leaf {index}"
-        elif last is None and header.from_position <= 1 and index:
-            yield f"{index} leaves are missing before leaf {index}"
-        self._last = (leaf.position, index, leaf.version)
-
-    def _errors_of_stream(self, leaf: Leaf, deployment: UUID) -> Iterator[str]:
-        if leaf.stream_id != deployment:
-            yield f"is not of deployment {deployment}"
-        if self._last is not None and leaf.version != self._last[2] + 1:
-            yield f"version {self._last[2] + 1} is missing before version {leaf.version}"
-        elif self._last is None and self.header.from_position <= 1 and leaf.version != 1:
-            yield f"the first version is {leaf.version}, not 1"
-
-    def missing_at_end(self) -> str | None:
-        header = self.header
-        is_to_the_end = header.deployment is None and header.to_position >= header.head.position
-        last = -1 if self._last is None else self._last[1]
-        if is_to_the_end and last != header.head.size - 1:
-            return f"leaves {last + 1} to {header.head.size - 1} are missing at the end"
-        return None
+    if header.deployment not in (None, leaf.stream_id):
+        yield f"{name}: is not of deployment {header.deployment}"
+    yield from (f"{name}: {wrong}" for wrong in order.take(leaf, event.leaf, is_neighbour=event.kind == "neighbour"))
 
 
 def _json(data: bytes) -> Any:  # noqa: ANN401 - as JSON is

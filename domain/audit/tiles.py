@@ -133,6 +133,15 @@ class TiledTree:
 
     def index_of(self, position: int) -> int | None:
         """Which leaf the event at ``position`` is; ``None`` if it is not in the tree."""
+        index = self.leaves_before(position)
+        return index if index < self.size and self.position_at(index) == position else None
+
+    def position_at(self, index: int) -> int:
+        """The position of a leaf's event."""
+        return self._tile(0, index >> TILE_LEVEL).positions[index % TILE_WIDTH]
+
+    def leaves_before(self, position: int) -> int:
+        """How many leaves (count) are of events before ``position``."""
         levels = max(1, -(-self.size.bit_length() // TILE_LEVEL))
         found = 0
         for level in reversed(range(levels)):
@@ -140,9 +149,7 @@ class TiledTree:
             first, end = found * TILE_WIDTH, self.size >> TILE_LEVEL * level
             here = self._tile(level, found).positions if first < end else ()
             found = first + bisect_left(here, position, hi=min(len(here), end - first))
-            if level == 0 and found < end and here[found - first] == position:
-                return found
-        return None
+        return found
 
     def _tile(self, level: int, index: int) -> "_OpenTile":
         key = (level, index)

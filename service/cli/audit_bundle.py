@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from domain.audit.bundle import BundleReport, check_bundle
 from service.cli.audit_log_check import heads_in, is_signed
@@ -44,6 +45,8 @@ def verify_bundle(
         "header": report.header,
         "errors": [{"line": line, "error": error} for line, error in report.errors],
         "more_errors": report.more,
+        "proven": report.proven,
+        "not_proven": report.not_proven,
     }
     remark = "" if key or heads else "The head was taken as it is: give --public-key or --heads to check it."
     give(Answer(data, lambda width: _drawn(report, width), remark), output)
@@ -82,4 +85,7 @@ def _drawn(report: BundleReport, width: int) -> RenderableType:
     parts.append(table(report.errors, columns, width=width, empty="All is as it says."))
     if report.more:
         parts.append(f"{report.more} more are not listed.")
+    for title, said in (("Proven:", report.proven), ("Not proven:", report.not_proven)):
+        if said:
+            parts += ["", title, *(Text(f"  {each}") for each in said)]
     return Group(*parts)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
 from adapters.event_store.tree_store import LogRow, TreeStore
@@ -28,7 +29,7 @@ def export_bundle(store: TreeStore, header: BundleHeader, file: Path, heard: Cal
             events = 0
             for event in _events(store, header, heard):
                 out.write(event.model_dump_json() + "\n")
-                events += 1
+                events += event.kind == "event"
             out.write(BundleEnd(events=events).model_dump_json() + "\n")
         partial.replace(file)
     except OSError as error:
@@ -39,21 +40,41 @@ def export_bundle(store: TreeStore, header: BundleHeader, file: Path, heard: Cal
 
 
 def _events(store: TreeStore, header: BundleHeader, heard: Callable[[int], None]) -> Iterator[BundleEvent]:
+    """Those that were asked for, between the one right before them and the one right behind."""
     tree = TiledTree(header.head.size, store.tile)
-    for row in _rows(store, header.deployment, header.from_position, header.to_position):
-        yield _event(row, tree, header)
+    first, last = header.from_position, header.to_position
+    before: LogRow | None = None
+    for row in _rows(store, header.deployment, _position_before(tree, first)):
+        if row.position < first:
+            before = row
+            continue
+        if before is not None:
+            yield _event(before, tree, header)
+            before = None
+        if row.position <= header.head.position:
+            yield _event(row, tree, header)
+        if row.position > last:
+            return
         heard(row.position)
+    if before is not None:
+        yield _event(before, tree, header)
 
 
-def _rows(store: TreeStore, deployment: UUID | None, first: int, last: int) -> Iterator[LogRow]:
+def _position_before(tree: TiledTree, first: int) -> int:
+    leaves = tree.leaves_before(first)
+    return tree.position_at(leaves - 1) if leaves else first
+
+
+def _rows(store: TreeStore, deployment: UUID | None, first: int) -> Iterator[LogRow]:
+    """All rows from position ``first`` on, or all of a deployment."""
     after = 0 if deployment is not None else first - 1
     while True:
         if deployment is None:
             rows = store.rows(after=after, limit=_AT_ONCE)
         else:
             rows = store.stream_rows(deployment, after=after, limit=_AT_ONCE)
-        yield from (row for row in rows if first <= row.position <= last)
-        if len(rows) < _AT_ONCE or rows[-1].position >= last:
+        yield from rows
+        if len(rows) < _AT_ONCE:
             return
         after = rows[-1].position if deployment is None else _leaf_version(rows[-1])
 
@@ -73,4 +94,8 @@ def _event(row: LogRow, tree: TiledTree, header: BundleHeader) -> BundleEvent:
         decoded = decoded_leaf(parse_leaf(row.data))
     except LeafInvalid as error:
         raise NotExported(f"the event at position {row.position} cannot be shown: {error}") from None
-    return BundleEvent(leaf=index, data=row.data, decoded=dict(decoded), proof=tuple(each.hex() for each in proof))
+    is_asked_for = header.from_position <= row.position <= header.to_position
+    kind: Literal["event", "neighbour"] = "event" if is_asked_for else "neighbour"
+    return BundleEvent(
+        kind=kind, leaf=index, data=row.data, decoded=dict(decoded), proof=tuple(each.hex() for each in proof)
+    )
