@@ -75,6 +75,9 @@ OUTCOMES: Final = "one-outcome-per-command"
 LIFECYCLE: Final = "lifecycle-rules"
 COMMITS: Final = "commit-times"
 
+#: Grows with whatever is noted or looked for: what an earlier version noted is not gone on from.
+VERSION: Final = 2
+
 
 class LogAudit:
     """Notes what passes, batch by batch; ``engine`` is a database of its own, which is gone on with if it was begun."""
@@ -220,7 +223,7 @@ def _find(rows: Rows, each: LoggedEvent | UnreadableEvent, check: str, message: 
 
 _AUDIT: Final = View(
     name="audit",
-    version=1,
+    version=VERSION,
     tables=(STREAMS, COMMANDS, ORIGINS, FINDINGS),
     handles=frozenset(EVENT_TYPES.values()),
     fold=_fold,

@@ -35,13 +35,15 @@ class Finding:
 class Check:
     """One thing that was looked at: what ``holds`` if nothing was found; at most so many findings as were asked for.
 
-    ``remark`` says what could not be looked at, such as what was deleted when its time was over.
+    ``remark`` says what could not be looked at, such as what was deleted when its time was over; ``skipped``: nothing
+    was looked at, so that nothing being found means nothing.
     """
 
     name: str
     holds: str
     findings: Sequence[Finding] = ()
     remark: str = ""
+    skipped: bool = False
 
     @property
     def ok(self) -> bool:

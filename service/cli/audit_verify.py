@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import typer
 from rich.console import Group, RenderableType
@@ -16,19 +16,21 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 
 from adapters.event_store.event_log import RecorderEventLog
+from adapters.event_store.tree_store import TreeMissing
 from adapters.signatures import PublicKey
 from domain.audit.tiles import TreeDamaged
 from domain.recorded import LoggedEvent
 from projections.catalogue import VIEWS
 from projections.checkpoints import fingerprint
 from projections.database import open_database, snapshot
+from projections.log_audit import VERSION as LOG_AUDIT_VERSION
 from service.checks import Check, Finding
 from service.cli.audit_log_check import check_heads, check_log, heads_in
 from service.cli.audit_options import HeadsFile, PublicKeyFile, public_key
 from service.cli.audit_tree import bars, reading_tree, told
 from service.cli.errors import StateDamaged, ViewsMissing
 from service.cli.options import MOST_ROWS, Output
-from service.cli.output import Answer, OutputFormat, clean, give
+from service.cli.output import Answer, OutputFormat, clean, give, note
 from service.cli.reading import reading_log
 from service.log_checks import examine_log, log_checks
 from service.settings import Settings, load_settings
@@ -48,6 +50,14 @@ State = Annotated[
 Findings = Annotated[
     int, typer.Option("--limit", min=1, max=MOST_ROWS, metavar="COUNT", help="Most findings of each check.")
 ]
+
+
+_NO_HEADS: Final = Check(
+    name="heads",
+    holds="the log is as tree heads have it",
+    remark="no tree heads yet: tampering before now can't be ruled out; 'routekeeper audit heads --now' writes one",
+    skipped=True,
+)
 
 
 class Report(NamedTuple):
@@ -93,16 +103,18 @@ def verify(
 
 
 def _tree_checks(settings: Settings, heads: Path | None, key: PublicKey | None) -> Sequence[Check]:
-    """Hold the log against tree heads; nothing where none are given and none are stored."""
+    """Hold the log against tree heads, those that are given or those that are stored."""
     given = None if heads is None else heads_in(heads)
     with reading_tree(settings) as tree:
         try:
             known = list(tree_keeper(settings, tree).heads()) if given is None else given
+        except TreeMissing:
+            known = []
         except TreeDamaged as damage:
             found = Finding(where="heads", message=str(damage), kind="damaged")
             return [Check(name="heads", holds="the stored tree heads can be read", findings=[found])]
         if not known:
-            return ()
+            return [_NO_HEADS]
         with told("Holding the log against tree heads") as progress:
             checks = [check_heads(known, key), *check_log(tree, known, progress)]
     if given is None:
@@ -126,7 +138,8 @@ async def _verified(
 ) -> tuple[Sequence[Check], int]:
     head = await log.head()
     name = await _name_of(log)
-    with _scratch(folder, f"log-{name}") as noted, bars() as progress:
+    _drop_earlier(folder, name)
+    with _scratch(folder, f"log-{name}-{LOG_AUDIT_VERSION}") as noted, bars() as progress:
         task = progress.add_task("Reading the log", total=head)
         await examine_log(log, noted, until=head, progress=lambda at: progress.update(task, completed=at))
         checks = [*await log_checks(log, noted, limit=limit)]
@@ -137,7 +150,8 @@ async def _verified(
         except ViewsMissing as missing:
             if needs_views:
                 raise
-            checks.append(Check(name="views", holds="the views are as the log has them", remark=f"skipped: {missing}"))
+            holds, remark = "the views are as the log has them", f"skipped: {missing}"
+            checks.append(Check(name="views", holds=holds, remark=remark, skipped=True))
     return checks, head
 
 
@@ -161,6 +175,16 @@ async def _name_of(log: RecorderEventLog) -> str:
     if not first:
         return "empty"
     return fingerprint(first[0]) if isinstance(first[0], LoggedEvent) else f"unreadable-{first[0].event_id}"
+
+
+def _drop_earlier(folder: Path, name: str) -> None:
+    """Delete what another version noted of this log: it lacks what is looked for now, or means something else."""
+    mine = f"log-{name}-{LOG_AUDIT_VERSION}.db"
+    earlier = [file for file in folder.glob(f"log-{name}*.db") if file.name != mine]
+    for file in earlier:
+        file.unlink()
+    if earlier:
+        note(f"--state {folder} was kept by another version: the log is read from its beginning again")
 
 
 @contextmanager
@@ -194,7 +218,14 @@ def _live(settings: Settings) -> Iterator[Engine]:
 
 def _data(report: Report) -> object:
     checks = [
-        {"name": each.name, "ok": each.ok, "holds": each.holds, "findings": each.findings, "remark": each.remark}
+        {
+            "name": each.name,
+            "ok": each.ok,
+            "skipped": each.skipped,
+            "holds": each.holds,
+            "findings": each.findings,
+            "remark": each.remark,
+        }
         for each in report.checks
     ]
     return {"ok": report.ok, "head": report.head, "checks": checks}
@@ -203,7 +234,9 @@ def _data(report: Report) -> object:
 def _drawn(report: Report) -> RenderableType:
     lines: list[RenderableType] = [Text(f"The log up to position {report.head}, and the views:"), ""]
     for check in report.checks:
-        sign = Text("✓ ", style="green") if check.ok else Text("✗ ", style="red")
+        sign = Text("✗ ", style="red") if check.findings else Text("✓ ", style="green")
+        if check.skipped:
+            sign = Text("– ", style="yellow")
         amount = "" if check.ok else f": {len(check.findings)} found"
         lines.append(sign + Text(check.holds + amount, style="" if check.ok else "bold"))
         if check.remark:

@@ -13,6 +13,7 @@ from tests.cli_support import CHAT, GONE, Run, bring_up, json_of, told
 
 #: What a log that is as it should be is checked for.
 CHECKS = (
+    "heads",
     "events-decode",
     "versions-contiguous",
     "lifecycle-rules",
@@ -189,7 +190,7 @@ def test_a_missing_outcome_is_found_unless_its_time_was_over(run: Run, tmp_path:
     report = json_of(run("audit", "verify", "--json"))
 
     assert report["ok"]
-    assert "were deleted as retention has it" in report["checks"][4]["remark"]
+    assert "were deleted as retention has it" in report["checks"][5]["remark"]
 
 
 def test_a_command_that_was_rejected_must_not_have_had_an_effect(run: Run, tmp_path: Path) -> None:
@@ -236,6 +237,28 @@ def test_a_later_verification_begins_where_the_last_one_ended(run: Run, tmp_path
 
     assert found(run, "--state", str(state)) == {}
     assert "events-decode" in found(run)
+
+
+def test_a_log_without_tree_heads_is_said_to_be_held_against_none(run: Run) -> None:
+    (heads,) = [check for check in json_of(run("audit", "verify", "--json"))["checks"] if check["skipped"]]
+
+    assert heads["name"] == "heads"
+    assert "no tree heads yet: tampering before now can't be ruled out" in heads["remark"]
+    assert "no tree heads yet" in run("audit", "verify").stdout
+
+
+def test_a_state_that_another_version_kept_is_begun_anew_and_said_to_be(run: Run, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    found(run, "--state", str(state))
+    (file,) = state.glob("log-*.db")
+    earlier = file.rename(file.with_stem(file.stem.rpartition("-")[0]))
+    tamper(tmp_path / "events.db", "UPDATE stored_events SET topic = 'nonsense' WHERE rowid = 2")
+
+    result = run("audit", "verify", "--state", str(state), "--json")
+
+    assert "was kept by another version" in " ".join(result.stderr.split())
+    assert not json.loads(result.stdout)["ok"]
+    assert not earlier.exists()
 
 
 def test_a_damaged_state_is_named_and_no_traceback(run: Run, tmp_path: Path) -> None:
