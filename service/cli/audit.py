@@ -14,6 +14,7 @@ from domain.audit.tree_head import TreeHead, head_line
 from service.bootstrap import utc_now
 from service.cli.audit_bundle import verify_bundle
 from service.cli.audit_export import export_bundle
+from service.cli.audit_prove import prove, verify_proof
 from service.cli.audit_tree import reading_tree, told
 from service.cli.audit_verify import verify
 from service.cli.errors import NotExported
@@ -35,6 +36,15 @@ app.command(
 )(verify)
 app.command("verify-bundle", epilog=examples("routekeeper audit verify-bundle llama.jsonl --public-key audit.pub"))(
     verify_bundle
+)
+app.command(
+    epilog=examples(
+        "routekeeper audit prove --event 4711 > event.json",
+        "routekeeper audit prove --from-size 1000 --to-size 2000 > growth.json",
+    )
+)(prove)
+app.command("verify-proof", epilog=examples("routekeeper audit verify-proof event.json --heads heads.jsonl"))(
+    verify_proof
 )
 
 
