@@ -24,7 +24,7 @@ class ProofInvalid(RoutekeeperError):
 
 
 class InclusionProof(Message):
-    """The event with these ``leaf`` bytes is number ``leaf_index``, from 0, of ``tree_size`` events with this ``root``."""
+    """The event with these ``leaf`` bytes is number ``leaf_index``, from 0, of ``tree_size`` with this ``root``."""
 
     format: Literal["routekeeper-proof/1"] = "routekeeper-proof/1"
     kind: Literal["inclusion"] = "inclusion"
