@@ -76,6 +76,39 @@ def test_a_stored_tree_that_was_emptied_is_a_finding(auditor: Auditor) -> None:
     assert "the stored tree lacks" in result.stdout
 
 
+def test_a_stored_tile_above_the_leaves_that_does_not_belong_is_named(auditor: Auditor) -> None:
+    auditor.change("INSERT INTO tree_tiles SELECT 1, 0, hashes, positions FROM tree_tiles")
+
+    result = auditor.run("verify", "--heads", auditor.heads, "--json")
+
+    (finding,) = json.loads(result.stdout)["checks"][2]["findings"]
+    assert result.exit_code == 1
+    assert "the stored tree differs from the log: tile 0 of level 1" in finding["message"]
+
+
+def test_a_head_that_ends_at_another_position_is_found_with_the_right_one(auditor: Auditor) -> None:
+    head = json.loads(auditor.heads.read_text())
+    auditor.heads.write_text(json.dumps(head | {"position": 4711}) + "\n" + json.dumps(head))
+
+    result = auditor.run("verify", "--heads", auditor.heads, "--json")
+
+    checks = json.loads(result.stdout)["checks"]
+    assert result.exit_code == 1
+    assert "have different positions" in checks[0]["findings"][0]["message"]
+    (finding,) = checks[1]["findings"]
+    assert (finding["kind"], finding["first"]) == ("head-position", head["position"])
+
+
+def test_heads_of_which_the_larger_ends_earlier_contradict_each_other(auditor: Auditor) -> None:
+    head = json.loads(auditor.heads.read_text())
+    earlier = head | {"size": head["size"] - 1, "position": head["position"] + 5}
+    auditor.heads.write_text(json.dumps(earlier) + "\n" + json.dumps(head))
+
+    result = auditor.run("verify", "--heads", auditor.heads, "--json")
+
+    assert "ends no later than" in json.loads(result.stdout)["checks"][0]["findings"][0]["message"]
+
+
 def test_heads_are_written_once_for_the_same_log_and_shown(auditor: Auditor) -> None:
     auditor.done("heads", "--now")
 
