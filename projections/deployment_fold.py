@@ -273,7 +273,7 @@ def _wordings(lifecycle: str, *circumstances: Any) -> tuple[Wording, ...]:  # no
 
 DEPLOYMENTS_VIEW = View(
     name="deployments",
-    version=2,
+    version=3,
     tables=(DEPLOYMENTS, ROUTES, REPLICAS),
     handles=frozenset({e.DeploymentCreated, *_CHANGES}),
     fold=_fold,
