@@ -1,7 +1,7 @@
 """Replay of the whole log into scratch views, against merely reading its rows and decoding their JSON.
 
-``python -m bench.replay_bench [--events COUNT] [--past]``: prints events a second, the ratio, and the most memory that
-a process of its own came to; with ``--past`` also how long questions about past moments take.
+``python -m bench.replay_bench [--events COUNT …]``: prints events a second, the ratio, and the most memory that a
+process of its own came to, for a log of each of these lengths.
 """
 
 import argparse
@@ -15,18 +15,12 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from random import Random
 
 from adapters.event_store.event_log import open_sqlite_log
 from bench.made_up_log import write_log
 from projections.catalogue import VIEWS
-from projections.checkpoints import CheckpointLimits
 from projections.database import open_database
-from projections.deployment_fold import DEPLOYMENTS_VIEW
-from projections.past import fold_past
 from projections.replay import replay
-
-_ASKED = 10
 
 
 def read_and_decode(log_file: Path) -> int:
@@ -56,39 +50,6 @@ def replay_all(log_file: Path) -> int:
     return asyncio.run(go())
 
 
-def ask_about_the_past(log_file: Path) -> None:
-    """How long it takes to have the deployments of random moments, after one question about the end."""
-
-    async def go(until: int, folder: Path, name: str) -> float:
-        log = open_sqlite_log(log_file)
-        begun = time.perf_counter()
-        engine = await fold_past(
-            log,
-            (DEPLOYMENTS_VIEW,),
-            until=until,
-            scratch=folder / f"{name}.db",
-            cache=folder / "cache",
-            limits=CheckpointLimits(),
-        )
-        taken = time.perf_counter() - begun
-        engine.dispose()
-        (folder / f"{name}.db").unlink()
-        log.close()
-        return taken
-
-    with closing(open_sqlite_log(log_file)) as log:
-        head = asyncio.run(log.head())
-    random = Random(1)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        first = asyncio.run(go(head, folder, "first"))
-        later = sorted(asyncio.run(go(random.randint(1, head), folder, str(n))) for n in range(_ASKED))
-        files = list(folder.glob("cache/*/*/*.db"))
-        size = sum(file.stat().st_size for file in files)
-    print(f"first question   {first:8.2f} s, leaving {len(files)} checkpoints of {size / 1e6:,.0f} MB")
-    print(f"later questions  {later[_ASKED // 2]:8.2f} s (median), {later[-1]:.2f} s (longest) of {_ASKED}")
-
-
 def in_a_process(work: Callable[[Path], int], log_file: Path) -> tuple[float, float]:
     """Events a second, and the process's largest memory (MB)."""
     context = multiprocessing.get_context("spawn")
@@ -105,19 +66,16 @@ def _measured(work: Callable[[Path], int], log_file: Path) -> tuple[float, float
 def main() -> None:
     """Print the numbers."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=100_000, metavar="COUNT")
-    parser.add_argument("--past", action="store_true", help="also questions about past moments")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        log_file = Path(folder) / "events.db"
-        write_log(log_file, arguments.events)
-        read, _ = in_a_process(read_and_decode, log_file)
-        folded, memory = in_a_process(replay_all, log_file)
-        print(f"{arguments.events:,} events")
+    parser.add_argument("--events", type=int, default=[100_000], nargs="+", metavar="COUNT")
+    for count in parser.parse_args().events:
+        with tempfile.TemporaryDirectory() as folder:
+            log_file = Path(folder) / "events.db"
+            write_log(log_file, count)
+            read, _ = in_a_process(read_and_decode, log_file)
+            folded, memory = in_a_process(replay_all, log_file)
+        print(f"{count:,} events")
         print(f"read and decode  {read:10,.0f} events/s")
         print(f"full replay      {folded:10,.0f} events/s, ratio {folded / read:.3f}, at most {memory:.0f} MB")
-        if arguments.past:
-            ask_about_the_past(log_file)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Events as the log holds them: with their place in a stream and what caused them."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import Field
@@ -51,9 +51,11 @@ class OperationCause(Message):
 Cause = Annotated[RecordCause | OperationCause, Field(discriminator="kind")]
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedEvent:
-    """The ``version``-th event (from 1) of a stream: a deployment's, or one of Routekeeper's own."""
+class RecordedEvent(NamedTuple):
+    """The ``version``-th event (from 1) of a stream: a deployment's, or one of Routekeeper's own.
+
+    A tuple like :class:`LoggedEvent`: every event that is read is put into both, at a third of a dataclass's time.
+    """
 
     stream_id: UUID
     version: int
@@ -66,8 +68,7 @@ class RecordedEvent:
         return f"{self.stream_id}:{self.version}"
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedEvent:
+class LoggedEvent(NamedTuple):
     """A recorded event and its ``position`` in the whole log (from 1, ascending, with gaps)."""
 
     position: int

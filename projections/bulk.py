@@ -10,9 +10,11 @@ from pydantic_core import to_json
 from sqlalchemy import (
     JSON,
     BindParameter,
+    Boolean,
     Column,
     ColumnElement,
     Connection,
+    Dialect,
     Insert,
     Table,
     TableValuedAlias,
@@ -31,8 +33,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import KeyedColumnElement
+from sqlalchemy.types import TypeEngine
 
 from domain.chunks import chunks
+from projections.columns import Instant, iso
 from projections.rows import Row
 
 #: What the name of a column of the key begins with where its value says which row to change.
@@ -156,8 +160,7 @@ class _Prepared:
         self._names = [str(name) for name in compiled.positiontup or ()]
         self._conversions: list[tuple[int, Callable[[Any], Any]]] = []
         for index, name in enumerate(self._names):
-            kind = table.c[name.removeprefix(KEY_PREFIX)].type
-            if conversion := kind.dialect_impl(dialect).bind_processor(dialect):
+            if conversion := _conversion(table.c[name.removeprefix(KEY_PREFIX)].type, dialect):
                 self._conversions.append((index, conversion))
 
     def execute(self, connection: Connection, rows: Sequence[Row]) -> int:
@@ -167,8 +170,22 @@ class _Prepared:
         for row in rows:
             values = [row[name] for name in self._names]
             for index, conversion in self._conversions:
-                values[index] = conversion(values[index])
+                if values[index] is not None:
+                    values[index] = conversion(values[index])
             yield tuple(values)
+
+
+def _conversion(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """What makes of a value, that is not null, what SQLite's driver takes; ``None`` where it takes it as it is."""
+    match kind:
+        case Instant():
+            # At half the time of SQLAlchemy's way to the same.
+            return iso
+        case Boolean():
+            # What the driver stores of a truth value is the number that SQLAlchemy would make of it.
+            return None
+        case _:
+            return kind.dialect_impl(dialect).bind_processor(dialect)
 
 
 def has_key(table: Table) -> ColumnElement[bool]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,6 +21,9 @@ from projections.view import View
 
 _PIECE: Final = 1 << 20
 _ENDING: Final = ".db"
+#: Of a whole file; where processors have instructions for it twice as fast as BLAKE2: 0.1 s for the views of a million
+#: events.
+_DIGEST: Final = sha256
 #: After how long what a process left unfinished is removed (seconds).
 _ABANDONED_AFTER: Final = 3600.0
 
@@ -65,7 +68,7 @@ class Checkpoints:
 
     def load(self, checkpoint: Checkpoint, target: Path) -> bool:
         """Copy a checkpoint to ``target``; ``False`` if it is gone or damaged, which is put right by removing it."""
-        digest = blake2b(digest_size=16)
+        digest = _DIGEST()
         try:
             with checkpoint.file.open("rb") as source, target.open("wb") as copy:
                 while piece := source.read(_PIECE):
@@ -142,7 +145,7 @@ def _below(root: Path) -> Iterator[Checkpoint]:
 
 
 def _digest(file: Path) -> str:
-    digest = blake2b(digest_size=16)
+    digest = _DIGEST()
     with file.open("rb") as opened:
         while piece := opened.read(_PIECE):
             digest.update(piece)

@@ -8,6 +8,7 @@ and a property of the tests holds every row against it.
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
@@ -27,8 +28,8 @@ from projections.deployments import DEPLOYMENTS
 from projections.operation_failures import FAILED, RESOLVED_BY
 from projections.replicas import REPLICAS, fold_replicas
 from projections.routes import ROUTE_FOLDS, ROUTE_IDS, ROUTES
-from projections.rows import Key, Row, Rows, TableRows
-from projections.stored_conditions import NO_CONDITIONS, written
+from projections.rows import Key, Row, Rows, id_text
+from projections.stored_conditions import NO_CONDITIONS, Wording, moved_on, worded, written
 from projections.view import View
 
 _FAILURE_COLUMNS: Final = MappingProxyType(
@@ -39,13 +40,16 @@ _FAILURE_COLUMNS: Final = MappingProxyType(
         Operation.DESTROY: "destruction_failure",
     }
 )
-_LIFECYCLES: Final = {lifecycle.value: lifecycle for lifecycle in Lifecycle}
+_ENDING: Final = frozenset(lifecycle.value for lifecycle in Lifecycle if lifecycle.is_ending)
+_PENDING: Final = Lifecycle.PENDING.value
+_SCALING: Final = Lifecycle.SCALING.value
+_READY: Final = Lifecycle.READY.value
 _NO_POLICY: Final = ScalingPolicy().model_dump_json()
 # Names as plain text: those of columns are a kind of text that is slow to write as JSON.
 _BLANK: Final[Row] = {str(column.name): None for column in DEPLOYMENTS.columns}
 _NO_ENDPOINT: Final = {"endpoint_url": None, "registration_deadline": None, "registration_unsettled": False}
 _numbers: Final = itemgetter("target_replica_count", "active_replicas", "healthy_replicas", "provisioning_replicas")
-#: What conditions depend on, in the order in which :func:`_circumstances` takes it.
+#: What conditions depend on, in the order in which :func:`_told` takes it.
 _inputs: Final = itemgetter(
     "lifecycle",
     "revision_id",
@@ -71,7 +75,7 @@ def _created(logged: LoggedEvent, event: e.DeploymentCreated, at: datetime) -> R
         "project": str(event.project),
         "owner": str(event.owner),
         "open_to_public": event.open_to_public,
-        "lifecycle": Lifecycle.PENDING.value,
+        "lifecycle": _PENDING,
         "replica_count": event.replica_count,
         "target_replica_count": event.replica_count,
         "active_replicas": 0,
@@ -86,7 +90,7 @@ def _created(logged: LoggedEvent, event: e.DeploymentCreated, at: datetime) -> R
         "updated_at": at,
         "version": logged.recorded.version,
     }
-    row["conditions"] = written(conditions_in(_circumstances(_inputs(row))), NO_CONDITIONS, at)
+    row["conditions"] = moved_on(_told(_inputs(row)), (), NO_CONDITIONS, at)
     return row
 
 
@@ -102,8 +106,12 @@ def _target_revision_set(_row: Row, event: e.TargetRevisionSet) -> Row:
 
 def _replica_count_set(_row: Row, event: e.ReplicaCountSet) -> Row:
     wanted = event.replica_count
-    changes = {"replica_count": wanted, "desired_replica_count": None, "target_replica_count": wanted}
-    return changes | {"override": None}
+    return {
+        "replica_count": wanted,
+        "desired_replica_count": None,
+        "target_replica_count": wanted,
+        "override": None,
+    }
 
 
 def _desired(row: Row, desired: int | None) -> Row:
@@ -136,11 +144,11 @@ def _route_status_reported(_row: Row, event: e.RouteStatusReported) -> Row:
 
 
 def _scaled(row: Row, event: e.ScaledOut | e.RoutesTerminating) -> Row:
-    return _lifecycle(row, Lifecycle.SCALING) | {"last_scaled_at": event.at}
+    return _lifecycle(row, _SCALING) | {"last_scaled_at": event.at}
 
 
-def _lifecycle(row: Row, wanted: Lifecycle) -> Row:
-    return {} if _LIFECYCLES[row["lifecycle"]].is_ending else {"lifecycle": wanted.value}
+def _lifecycle(row: Row, wanted: str) -> Row:
+    return {} if row["lifecycle"] in _ENDING else {"lifecycle": wanted}
 
 
 def _registration_started(row: Row, event: e.EndpointRegistrationStarted) -> Row:
@@ -149,9 +157,10 @@ def _registration_started(row: Row, event: e.EndpointRegistrationStarted) -> Row
 
 
 def _registered(row: Row, event: e.EndpointRegistered) -> Row:
-    pending = row["lifecycle"] == Lifecycle.PENDING.value
-    changes = {"endpoint_url": event.url, "registration_deadline": None}
-    return changes | ({"lifecycle": Lifecycle.SCALING.value} if pending else {})
+    changes: Row = {"endpoint_url": event.url, "registration_deadline": None}
+    if row["lifecycle"] == _PENDING:
+        changes["lifecycle"] = _SCALING
+    return changes
 
 
 def _failed(row: Row, event: e.OperationFailed) -> Row:
@@ -183,8 +192,8 @@ _CHANGES: Final[Mapping[type[Any], Callable[[Row, Any], Row]]] = {
     e.ScaledOut: _scaled,
     e.RoutesTerminating: _scaled,
     e.RouteStatusReported: _route_status_reported,
-    e.ReplicaCountMismatched: lambda row, _event: _lifecycle(row, Lifecycle.SCALING),
-    e.DeploymentReady: lambda row, _event: _lifecycle(row, Lifecycle.READY),
+    e.ReplicaCountMismatched: lambda row, _event: _lifecycle(row, _SCALING),
+    e.DeploymentReady: lambda row, _event: _lifecycle(row, _READY),
     e.DestructionRequested: lambda _row, _event: {"lifecycle": Lifecycle.DESTROYING.value, "override": None},
     e.EndpointUnregistered: lambda _row, _event: dict(_NO_ENDPOINT),
     e.EndpointAbandoned: lambda _row, _event: dict(_NO_ENDPOINT),
@@ -193,19 +202,26 @@ _CHANGES: Final[Mapping[type[Any], Callable[[Row, Any], Row]]] = {
     **dict.fromkeys(FAILED, _failed),
 }
 
+#: The failures that are over with an event, by its type.
+_RESOLVED: Final[Mapping[type[Any], Row]] = {
+    kind: {_FAILURE_COLUMNS[operation]: None for operation in operations} for kind, operations in RESOLVED_BY.items()
+}
+
 
 def _keys(logged: LoggedEvent) -> Iterable[tuple[Table, Key]]:
     event = logged.recorded.event
     if type(event) is e.DeploymentCreated:
         return ()
-    of_deployment = (DEPLOYMENTS, str(logged.recorded.stream_id))
+    of_deployment = (DEPLOYMENTS, id_text(logged.recorded.stream_id))
     if route_ids := ROUTE_IDS.get(type(event)):
         return [of_deployment, *((ROUTES, str(route_id)) for route_id in route_ids(event))]
     return (of_deployment,)
 
 
 def _fold(rows: Rows, logged: LoggedEvent) -> None:
-    event = logged.recorded.event
+    recorded = logged.recorded
+    event = recorded.event
+    kind = type(event)
     at = as_utc(event.at)
     deployments = rows.of(DEPLOYMENTS)
     if type(event) is e.DeploymentCreated:
@@ -213,37 +229,31 @@ def _fold(rows: Rows, logged: LoggedEvent) -> None:
         deployments.put(row)
         fold_replicas(rows, logged.position, at, row)
         return
-    key = str(logged.recorded.stream_id)
+    key = id_text(recorded.stream_id)
     row = deployments.existing(key)
-    kind = type(event)
-    changes = {"updated_at": at, **_CHANGES[kind](row, event), "version": logged.recorded.version}
-    for operation in RESOLVED_BY.get(kind, ()):
-        changes[_FAILURE_COLUMNS[operation]] = None
+    changes = _CHANGES[kind](row, event)
+    changes["version"] = recorded.version
+    changes.setdefault("updated_at", at)
+    if resolved := _RESOLVED.get(kind):
+        changes |= resolved
     if fold_routes := ROUTE_FOLDS.get(kind):
-        gained = fold_routes(rows, key, event)
+        gained = fold_routes(rows, key, event, at)
         changes["active_replicas"] = row["active_replicas"] + gained.active
         changes["healthy_replicas"] = row["healthy_replicas"] + gained.healthy
         changes["provisioning_replicas"] = row["provisioning_replicas"] + gained.provisioning
     numbers, inputs = _numbers(row), _inputs(row)
-    after = deployments.update(key, changes)
-    if _numbers(after) != numbers:
-        fold_replicas(rows, logged.position, at, after)
-    if (now := _inputs(after)) != inputs:
-        _fold_conditions(deployments, key, _circumstances(inputs), _circumstances(now))
+    deployments.update(key, changes)
+    if _numbers(row) != numbers:
+        fold_replicas(rows, logged.position, at, row)
+    if (now := _inputs(row)) != inputs and (told := _told(now)) != (was := _told(inputs)):
+        deployments.update(key, {"conditions": moved_on(told, was, row["conditions"], row["updated_at"])})
 
 
-def _fold_conditions(deployments: TableRows, key: Key, before: Circumstances, now: Circumstances) -> None:
-    told = conditions_in(now)
-    if told != conditions_in(before):
-        row = deployments.existing(key)
-        deployments.update(key, {"conditions": written(told, row["conditions"], row["updated_at"])})
-
-
-def _circumstances(inputs: tuple[Any, ...]) -> Circumstances:
-    """Read the circumstances off what :func:`_inputs` gives of a row."""
+def _told(inputs: tuple[Any, ...]) -> tuple[Wording, ...]:
+    """The conditions of a row of which :func:`_inputs` gives this."""
     lifecycle, revision, url, deadline, unsettled, target, active, healthy, failed_starts, *failures = inputs
-    return Circumstances(
-        _LIFECYCLES[lifecycle],
+    return _wordings(
+        lifecycle,
         revision is not None,
         url is not None,
         url is None and (unsettled or deadline is not None),
@@ -255,9 +265,15 @@ def _circumstances(inputs: tuple[Any, ...]) -> Circumstances:
     )
 
 
+@lru_cache(maxsize=4096)
+def _wordings(lifecycle: str, *circumstances: Any) -> tuple[Wording, ...]:  # noqa: ANN401 - as Circumstances has them
+    """The conditions in these circumstances; remembered by plain values, whose hashes cost a third of an enum's."""
+    return worded(conditions_in(Circumstances(Lifecycle(lifecycle), *circumstances)))
+
+
 DEPLOYMENTS_VIEW = View(
     name="deployments",
-    version=2,
+    version=3,
     tables=(DEPLOYMENTS, ROUTES, REPLICAS),
     handles=frozenset({e.DeploymentCreated, *_CHANGES}),
     fold=_fold,

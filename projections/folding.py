@@ -1,6 +1,6 @@
 """Folding one batch of events into the rows of views, and writing the rows and positions in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, Engine, Table
@@ -25,10 +25,10 @@ class ViewFold:
         """Fold those of the events that change something here, in memory."""
         view = self.placement.view
         relevant = [logged for logged in events if type(logged.recorded.event) in view.handles]
-        wanted: dict[Table, list[Key]] = {}
+        wanted: dict[Table, dict[Key, None]] = {table: {} for table in view.tables}
         for logged in relevant:
             for table, key in view.keys(logged):
-                wanted.setdefault(table, []).append(key)
+                wanted[table][key] = None
         self.load(wanted)
         for logged in relevant:
             view.fold(self.rows, logged)
@@ -43,7 +43,7 @@ class ViewFold:
         self.rows.written()
         self.placement = replace(self.placement, position=position)
 
-    def load(self, wanted: Mapping[Table, Sequence[Key]]) -> None:
+    def load(self, wanted: Mapping[Table, Iterable[Key]]) -> None:
         """Have the rows with these keys in memory, before they are asked for."""
         unknown = {table: keys for table in wanted if (keys := self.rows.of(table).unknown(wanted[table]))}
         if not unknown:

@@ -14,7 +14,7 @@ from domain.operations import Operation
 from domain.recorded import LoggedEvent
 from projections.columns import WORD, count, instant, word
 from projections.querying import DEFAULT_LIMIT, ViewRow, fetch
-from projections.rows import Key, Rows
+from projections.rows import Key, Rows, id_text
 from projections.view import METADATA, View
 
 #: What stands in ``resolved_position`` while nothing has resolved a failure.
@@ -77,14 +77,14 @@ class OperationFailureRow(ViewRow):
 
 def _keys(logged: LoggedEvent) -> Iterator[tuple[Table, Key]]:
     event = logged.recorded.event
-    deployment_id = str(logged.recorded.stream_id)
+    deployment_id = id_text(logged.recorded.stream_id)
     operations = (event.operation,) if isinstance(event, e.OperationFailed) else RESOLVED_BY[type(event)]
     return ((OPERATION_FAILURES, (deployment_id, operation.value, OPEN)) for operation in operations)
 
 
 def _fold(rows: Rows, logged: LoggedEvent) -> None:
     event = logged.recorded.event
-    deployment_id = str(logged.recorded.stream_id)
+    deployment_id = id_text(logged.recorded.stream_id)
     if isinstance(event, e.OperationFailed):
         _failed(rows, deployment_id, event)
         return

@@ -62,15 +62,15 @@ class RouteRow(ViewRow):
     detail: str
 
 
-def _scaled_out(rows: Rows, deployment_id: str, event: e.ScaledOut) -> RouteCounts:
+def _scaled_out(rows: Rows, deployment_id: str, event: e.ScaledOut, at: datetime) -> RouteCounts:
     routes = rows.of(ROUTES)
     same = {
         "deployment_id": deployment_id,
         "status": _PROVISIONING,
         "revision_id": str(event.revision_id),
         "traffic_ratio": event.traffic_ratio,
-        "created_at": event.at,
-        "status_since": event.at,
+        "created_at": at,
+        "status_since": at,
         "termination_reason": None,
         "ended_at": None,
         "detail": "",
@@ -81,7 +81,7 @@ def _scaled_out(rows: Rows, deployment_id: str, event: e.ScaledOut) -> RouteCoun
     return RouteCounts(active=made, healthy=0, provisioning=made)
 
 
-def _terminating(rows: Rows, _deployment_id: str, event: e.RoutesTerminating) -> RouteCounts:
+def _terminating(rows: Rows, _deployment_id: str, event: e.RoutesTerminating, at: datetime) -> RouteCounts:
     routes = rows.of(ROUTES)
     moves = []
     for route_id in event.route_ids:
@@ -89,12 +89,12 @@ def _terminating(rows: Rows, _deployment_id: str, event: e.RoutesTerminating) ->
         if route is None or route["status"] in _TERMINAL:
             continue
         moves.append((route["status"], _TERMINATING))
-        changes = {"status": _TERMINATING, "traffic_ratio": 0.0, "status_since": event.at}
+        changes = {"status": _TERMINATING, "traffic_ratio": 0.0, "status_since": at}
         routes.update(route["id"], changes | {"termination_reason": event.reason.value})
     return _counted(moves)
 
 
-def _reported(rows: Rows, _deployment_id: str, event: e.RouteStatusReported) -> RouteCounts:
+def _reported(rows: Rows, _deployment_id: str, event: e.RouteStatusReported, at: datetime) -> RouteCounts:
     routes = rows.of(ROUTES)
     moves = []
     for change in event.changes:
@@ -103,32 +103,34 @@ def _reported(rows: Rows, _deployment_id: str, event: e.RouteStatusReported) -> 
             continue
         status = change.status.value
         moves.append((route["status"], status))
-        changes = {"status": status, "status_since": event.at, "detail": change.detail}
+        changes = {"status": status, "status_since": at, "detail": change.detail}
         if status not in _ACTIVE:
             changes["traffic_ratio"] = 0.0
         if status in _TERMINAL:
-            changes["ended_at"] = event.at
+            changes["ended_at"] = at
         routes.update(route["id"], changes)
     return _counted(moves)
 
 
-def _given_up(rows: Rows, deployment_id: str, event: e.DeploymentDestroyed) -> RouteCounts:
+def _given_up(rows: Rows, deployment_id: str, event: e.DeploymentDestroyed, at: datetime) -> RouteCounts:
     if event.abandoned_routes:
-        changes = {"status": RouteStatus.TERMINATED.value, "status_since": event.at, "ended_at": event.at}
+        changes = {"status": RouteStatus.TERMINATED.value, "status_since": at, "ended_at": at}
         left = {"deployment_id": deployment_id, "status": _TERMINATING}
         rows.of(ROUTES).update_where(left, changes | {"detail": _GIVEN_UP})
     return RouteCounts(0, 0, 0)
 
 
 def _counted(moves: Sequence[tuple[str, str]]) -> RouteCounts:
-    def gained(status: Collection[str]) -> int:
-        return sum((after in status) - (before in status) for before, after in moves)
-
-    return RouteCounts(gained(_ACTIVE), gained((_HEALTHY,)), gained((_PROVISIONING,)))
+    active = healthy = provisioning = 0
+    for before, after in moves:
+        active += (after in _ACTIVE) - (before in _ACTIVE)
+        healthy += (after == _HEALTHY) - (before == _HEALTHY)
+        provisioning += (after == _PROVISIONING) - (before == _PROVISIONING)
+    return RouteCounts(active, healthy, provisioning)
 
 
 #: By event type: what changes the rows of a deployment's routes, and gives by how much its counts change.
-ROUTE_FOLDS: Final[Mapping[type[Any], Callable[[Rows, str, Any], RouteCounts]]] = MappingProxyType(
+ROUTE_FOLDS: Final[Mapping[type[Any], Callable[[Rows, str, Any, datetime], RouteCounts]]] = MappingProxyType(
     {
         e.ScaledOut: _scaled_out,
         e.RoutesTerminating: _terminating,

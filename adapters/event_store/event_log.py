@@ -20,7 +20,7 @@ from eventsourcing.persistence import (
 from eventsourcing.sqlite import SQLiteDatastore
 from pydantic import ValidationError
 
-from adapters.event_store.mapper import MAX_EVENT_BYTES, EventMapper, place_of
+from adapters.event_store.mapper import MAX_EVENT_BYTES, EventMapper, StoredRow, place_of
 from adapters.event_store.recorder import LogRecorder
 from adapters.event_store.sqlite import SQLiteLogRecorder
 from domain.audit.commit_times import CommitTime
@@ -184,7 +184,7 @@ class RecorderEventLog:
         notifications = await self._run(self._readers, self._recorder.select_stream, stream_id)
         return [self._logged(n) for n in notifications]
 
-    def _logged(self, notification: Notification) -> LoggedEvent:
+    def _logged(self, notification: Notification | StoredRow) -> LoggedEvent:
         try:
             return LoggedEvent(notification.id, self._mapper.to_recorded(notification))
         except UnknownEventType as error:

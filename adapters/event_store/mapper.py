@@ -4,8 +4,9 @@ The library's own mapper stores import paths and resolves whatever a row names; 
 classes may move, and a row can never import anything.
 """
 
-from functools import cache
-from typing import Annotated, Any, Generic, TypeVar
+from collections.abc import Callable
+from functools import cache, lru_cache
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
@@ -18,7 +19,23 @@ from handlers.ports import EventTooLarge, UnknownEventType
 #: Largest stored state of one event (bytes).
 MAX_EVENT_BYTES = 512 * 1024
 
+#: Ids of streams that are remembered by their text (count).
+_STREAM_IDS = 10_000
+
 E = TypeVar("E")
+
+
+class StoredRow(NamedTuple):
+    """A row of the log at position ``id`` as it stands there, which need be no event; what the library calls them.
+
+    A tuple, because a replay makes one for each event: half a microsecond instead of two.
+    """
+
+    id: int
+    originator_id: UUID | str
+    originator_version: int
+    topic: str
+    state: bytes
 
 
 class StoredState(BaseModel, Generic[E]):
@@ -31,9 +48,11 @@ class StoredState(BaseModel, Generic[E]):
 
 
 @cache
-def _state_type(name: str) -> type[StoredState[Any]]:
+def _decoder(name: str) -> Callable[[bytes | str], StoredState[Any]]:
+    """What makes and checks the state of events of this type; a fifth faster than by way of the model's own method."""
     event_type = EVENT_TYPES[name]
-    return StoredState[event_type]  # type: ignore[valid-type] # the parameter is known only at run time
+    state_type = StoredState[event_type]  # type: ignore[valid-type] # the parameter is known only at run time
+    return state_type.__pydantic_validator__.validate_json
 
 
 def _json(message: BaseModel) -> bytes:
@@ -71,7 +90,7 @@ class EventMapper(Mapper[UUID]):
             originator_id=recorded.stream_id, originator_version=recorded.version, topic=name, state=data
         )
 
-    def to_recorded(self, stored: StoredEvent) -> RecordedEvent:
+    def to_recorded(self, stored: StoredEvent | StoredRow) -> RecordedEvent:
         """Deserialise. Raises :class:`UnknownEventType` for a name that is not in the registry, or another shape."""
         if not isinstance(stored.state, (bytes, str)):
             raise UnknownEventType(f"event {_event_id(stored)} has another shape: its state is no text")
@@ -79,7 +98,7 @@ class EventMapper(Mapper[UUID]):
             what = f"unknown event type {stored.topic!r}: this version does not know event {_event_id(stored)}"
             raise UnknownEventType(what)
         try:
-            state = _state_type(stored.topic).model_validate_json(stored.state)
+            state = _decoder(stored.topic)(stored.state)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             wrong = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
@@ -89,7 +108,7 @@ class EventMapper(Mapper[UUID]):
         return RecordedEvent(_stream_id(stored), _version(stored), state.cause, event)
 
 
-def place_of(stored: StoredEvent) -> tuple[UUID, int]:
+def place_of(stored: StoredEvent | StoredRow) -> tuple[UUID, int]:
     """The stream and the version of a row that need be no event: where they are none, the nil stream and 0."""
     try:
         return _stream_id(stored), _version(stored)
@@ -97,17 +116,23 @@ def place_of(stored: StoredEvent) -> tuple[UUID, int]:
         return UUID(int=0), 0
 
 
-def _stream_id(stored: StoredEvent) -> UUID:
+def _stream_id(stored: StoredEvent | StoredRow) -> UUID:
     stream: object = stored.originator_id
     if isinstance(stream, UUID):
         return stream
     try:
-        return UUID(str(stream))
+        return _uuid(str(stream))
     except ValueError:
         raise UnknownEventType(f"the stream of the row is no id: {stream!r:.80}") from None
 
 
-def _version(stored: StoredEvent) -> int:
+@lru_cache(maxsize=_STREAM_IDS)
+def _uuid(text: str) -> UUID:
+    """Read an id: a seventh of the time where its stream was met before."""
+    return UUID(text)
+
+
+def _version(stored: StoredEvent | StoredRow) -> int:
     # SQLite keeps what is planted into a column of numbers as it is.
     version: object = stored.originator_version
     if not isinstance(version, int):
@@ -115,5 +140,5 @@ def _version(stored: StoredEvent) -> int:
     return version
 
 
-def _event_id(stored: StoredEvent) -> str:
+def _event_id(stored: StoredEvent | StoredRow) -> str:
     return f"{stored.originator_id}:{stored.originator_version}"

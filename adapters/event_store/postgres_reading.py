@@ -7,9 +7,10 @@ from uuid import UUID
 from eventsourcing.persistence import InterfaceError, Notification, OperationalError, StoredEvent
 from eventsourcing.postgres import PostgresProcessRecorder
 from eventsourcing.utils import retry
-from psycopg.rows import DictRow
+from psycopg.rows import DictRow, args_row
 from psycopg.sql import Composed
 
+from adapters.event_store.mapper import StoredRow
 from adapters.event_store.postgres_datastore import LogDatastore
 from adapters.event_store.postgres_scaling import evaluation_of
 from adapters.event_store.postgres_tables import LogStatements
@@ -36,10 +37,12 @@ class PostgresLogReading(PostgresProcessRecorder):
             for row in self._rows(self.statements.select_many, [arrays.uuids(originator_ids)])
         ]
 
-    def select_rows(self, after: int, limit: int) -> Sequence[Notification]:
+    @retry((InterfaceError, OperationalError), max_attempts=2, wait=0.2)
+    def select_rows(self, after: int, limit: int) -> Sequence[StoredRow]:
         """Rows behind a position; the columns' types keep out what is no id and no number."""
-        found: Sequence[Notification] = self.select_notifications(after, limit, inclusive_of_start=False)
-        return found
+        with self.store.get_connection() as connection, connection.cursor(row_factory=args_row(StoredRow)) as cursor:
+            cursor.execute(self.statements.select_rows, [after, limit], prepare=True, binary=True)
+            return cursor.fetchall()
 
     def select_stream(self, originator_id: UUID) -> Sequence[Notification]:
         """All events of a stream with their positions, in order."""

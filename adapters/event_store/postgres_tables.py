@@ -80,6 +80,9 @@ _MOVE_FOLLOWER: Final = """
     INSERT INTO {schema}.followers AS f (name, position) SELECT %(name)s, %(following)s
     WHERE %(expected)s = 0 OR EXISTS (SELECT FROM {schema}.followers WHERE name = %(name)s)
     ON CONFLICT (name) DO UPDATE SET position = excluded.position WHERE f.position = %(expected)s"""
+_SELECT_ROWS: Final = """
+    SELECT notification_id, originator_id, originator_version, topic, state FROM {schema}.{events}
+    WHERE notification_id > %s ORDER BY notification_id LIMIT %s"""
 _SELECT_STREAM: Final = """
     SELECT notification_id, originator_version, topic, state FROM {schema}.{events}
     WHERE originator_id = %s ORDER BY originator_version"""
@@ -126,6 +129,7 @@ class LogStatements:
         self.position_at = self.of(_POSITION_AT)
         self.select_commits = self.of(_SELECT_COMMITS)
         self.last_commit = self.of(_LAST_COMMIT)
+        self.select_rows = self.of(_SELECT_ROWS)
         self.select_stream = self.of(_SELECT_STREAM)
         self.select_many = self.of(_SELECT_MANY)
         self.select_positions = self.of(_SELECT_POSITIONS)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import Notification, StoredEvent
 
+from adapters.event_store.mapper import StoredRow
 from domain.audit.commit_times import CommitTime
 from domain.autoscaling.record import EvaluationRecord
 from handlers.ports import DueWork, LogBatch, Outcome, Position, Retained, SampleReport
@@ -38,7 +39,7 @@ class LogRecorder(Protocol):
 
     def select_stream(self, originator_id: UUID) -> Sequence[Notification]: ...
 
-    def select_rows(self, after: int, limit: int) -> Sequence[Notification]:
+    def select_rows(self, after: int, limit: int) -> Sequence[StoredRow]:
         """Rows behind position ``after``, in order, as they stand there: also what is no event."""
         ...
 

@@ -9,6 +9,7 @@ from eventsourcing.persistence import IntegrityError, Notification, StoredEvent,
 from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore
 
 from adapters.event_store.instants import microseconds_of, moment_of
+from adapters.event_store.mapper import StoredRow
 from adapters.event_store.sqlite_scaling import SQLiteScaling, keep_evaluations, keep_samples
 from adapters.event_store.sqlite_tables import CLOCK, ROWS_PER_STATEMENT, TABLES, insert, insert_all
 from domain.audit.commit_times import CommitTime
@@ -140,19 +141,11 @@ class SQLiteLogRecorder(SQLiteScaling):
             for row in self._rows(statement, [each.hex for each in originator_ids])
         ]
 
-    def select_rows(self, after: int, limit: int) -> Sequence[Notification]:
+    def select_rows(self, after: int, limit: int) -> Sequence[StoredRow]:
         """Rows behind a position, with the stream's id as it is written there, so that one row fails by itself."""
-        statement = f"SELECT rowid, * FROM {self.events_table_name} WHERE rowid>? ORDER BY rowid LIMIT ?"  # noqa: S608 - the table name is ours
-        return [
-            Notification(
-                id=row["rowid"],
-                originator_id=row["originator_id"],
-                originator_version=row["originator_version"],
-                topic=row["topic"],
-                state=row["state"],
-            )
-            for row in self._rows(statement, (after, limit))
-        ]
+        statement = f"""SELECT rowid, originator_id, originator_version, topic, state FROM {self.events_table_name}
+                        WHERE rowid>? ORDER BY rowid LIMIT ?"""  # noqa: S608 - the table name is ours
+        return [StoredRow._make(row) for row in self._rows(statement, (after, limit))]
 
     def select_stream(self, originator_id: UUID) -> Sequence[Notification]:
         """All events of a stream with their positions, in order."""

@@ -16,7 +16,7 @@ from tests.projection_support import CHAT, SEARCH, MemoryLog, all_rows, created
 
 #: What each view was when its version began: its tables, and the rows that one event of each type comes to.
 FINGERPRINTS = {
-    ("deployments", 2): "9f8a3e6e1c472f2f",
+    ("deployments", 3): "206e8faa2f99f728",
     ("autoscaling_decisions", 2): "5de9f952875a2b34",
     ("operation_failures", 1): "b2dcf2165c6193fa",
     ("rejected_records", 1): "f5e2de145f5dd1c2",
