@@ -51,7 +51,7 @@ def policy_commands(ids: Sequence[UUID], count: int, *, source: str = "/bench") 
     )
 
 
-def _records(commands: Iterable[c.AnyCommand], source: str = "/bench") -> list[EncodedRecord]:
+def _records(commands: Iterable[c.SetReplicaCount | c.SetScalingPolicy], source: str = "/bench") -> list[EncodedRecord]:
     numbered = enumerate(commands)
     return [encode_command(each, source=source, id=f"{number}", actor="mina", time=BEGUN) for number, each in numbered]
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from handlers.app_proxy import ClientPool
+from handlers.client_session import ClientPool
 from handlers.deployment_repository import ScalingGroupProxyTarget
 from handlers.ports import DeadLetters, EventLog
 from handlers.records import PartitionId, ReceivedRecord, Refusal
