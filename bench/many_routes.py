@@ -13,7 +13,7 @@ from bench.executor_bench import InstantPool
 from bench.load import creation, new_ids
 from bench.planes import deciding, plane_over
 from bench.reconcile import TARGETS
-from bench.surroundings import Surroundings, in_database
+from bench.surroundings import BATCH, Surroundings, in_database
 from domain import commands as c
 from domain.chunks import chunks
 from domain.operations import Operation
@@ -54,6 +54,7 @@ async def _steps(plane: ControlPlane, runner: ProjectionRunner, routes: int) -> 
 
     await step("scale out", await _run(plane, Operation.SCALE, key))
     await step("report", await _report(plane, key, RouteStatus.HEALTHY))
+    await step("reports of one route each", await _report(plane, key, RouteStatus.UNHEALTHY, at_once=1))
     await plane.decider.execute([c.SetReplicaCount(deployment_id=key, replica_count=0)], "bench")
     await step("scale to 0", await _run(plane, Operation.SCALE, key))
     await step("all gone", await _report(plane, key, RouteStatus.TERMINATED))
@@ -72,11 +73,14 @@ async def _run(plane: ControlPlane, operation: Operation, key: UUID) -> float:
     return time.perf_counter() - begun
 
 
-async def _report(plane: ControlPlane, key: UUID, status: RouteStatus) -> float:
+async def _report(
+    plane: ControlPlane, key: UUID, status: RouteStatus, *, at_once: int = c.MAX_ROUTES_PER_MESSAGE
+) -> float:
     state = (await plane.decider.load([key]))[key]
-    reports = [_message(key, some, status) for some in chunks(list(state.routes), c.MAX_ROUTES_PER_MESSAGE)]
+    reports = [_message(key, some, status) for some in chunks(list(state.routes), at_once)]
     begun = time.perf_counter()
-    await plane.decider.execute(reports, "bench")
+    for some in chunks(reports, BATCH):
+        await plane.decider.execute(some, "bench")
     return time.perf_counter() - begun
 
 
