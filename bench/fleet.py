@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from multiprocessing.context import SpawnProcess
 from statistics import median
 from uuid import UUID
 
@@ -73,7 +73,7 @@ async def _fleet(site: Surroundings, size: int) -> AsyncIterator[_Fleet]:
     topics, ids = await site.new_topics(), new_ids(_DEPLOYMENTS)
     settings, access = await prepared(site, topics, ids)
     context = multiprocessing.get_context("spawn")
-    processes: list[BaseProcess] = []
+    processes: list[SpawnProcess] = []
     workers: list[Connection] = []
     try:
         for _ in range(size):

@@ -3,7 +3,6 @@
 Each step is decided, committed to PostgreSQL and folded into all views, by the parts of a worker as they are.
 """
 
-import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import closing

@@ -64,11 +64,11 @@ async def reconcile_rates(site: Surroundings, deployments: int) -> dict[str, flo
                 if operation is Operation.DESTROY:
                     for some in chunks(ids, _AT_ONCE):
                         await plane.decider.execute([c.DestroyDeployment(deployment_id=key) for key in some], "bench")
-                rates[operation.value] = await _rate(plane, operation, ids, settings)
+                rates[operation.value] = await rate_of(plane, operation, ids, settings)
             return rates
 
 
-async def _rate(plane: ControlPlane, operation: Operation, ids: Sequence[UUID], settings: Settings) -> float:
+async def rate_of(plane: ControlPlane, operation: Operation, ids: Sequence[UUID], settings: Settings) -> float:
     """As the reconciler does: in batches, of which some are under way at a time."""
     limits = settings.reconciler
     slots = asyncio.Semaphore(limits.batches)
