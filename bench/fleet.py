@@ -60,8 +60,8 @@ class _Fleet:
         """When the last of so many was committed."""
         handled, latest = 0, 0.0
         while handled < commands:
-            for worker in multiprocessing.connection.wait(self._workers):
-                assert isinstance(worker, Connection)
+            said = multiprocessing.connection.wait(self._workers)
+            for worker in filter(said.__contains__, self._workers):
                 count, at = worker.recv()
                 handled, latest = handled + count, max(latest, at)
         return latest

@@ -1,7 +1,7 @@
 """All measurements in one run: a table, and ``bench/results.json``. See ``bench/README.md`` for what the rows mean.
 
-``python -m bench.yardstick [--quick | --long]``: quick leaves out all but the ratios, long adds 100,000 deployments and a
-backlog of a million records.
+``python -m bench.yardstick [--quick | --long]``: quick leaves out all but the ratios, long adds 100,000
+deployments and a backlog of a million records.
 """
 
 import argparse
