@@ -134,11 +134,13 @@ async def measure(*, quick: bool, long: bool) -> dict[str, Any]:
 
 
 def show(results: Mapping[str, Any]) -> None:
-    """Print the results as tables."""
+    """Print the results as tables, each the way round that has fewer columns."""
     console = Console()
     for title, values in results.items():
         rows = {name: value if isinstance(value, dict) else {"": value} for name, value in values.items()}
         columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+        if len(columns) > len(rows):
+            rows, columns = {c: {name: row[c] for name, row in rows.items() if c in row} for c in columns}, list(rows)
         table = Table(title, *columns)
         for name, row in rows.items():
             table.add_row(name, *(f"{row[each]:,g}" if each in row else "" for each in columns))
