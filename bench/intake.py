@@ -12,7 +12,7 @@ from adapters.kafka.topics import Topics
 from bench.load import write_running
 from bench.planes import plane_over
 from bench.surroundings import Surroundings, in_database
-from handlers.commit import Commit
+from handlers.commit import Commit, CommitListener
 from handlers.consumption import RecordHandler
 from handlers.ports import Position
 from handlers.records import PartitionId, ReceivedRecord
@@ -24,7 +24,7 @@ from service.settings import Settings
 from service.stores import stores_of
 
 #: The longest that a measurement may take (seconds).
-_PATIENCE = 300.0
+_PATIENCE = 600.0
 
 
 class FromAssignment:
@@ -80,13 +80,25 @@ async def prepared(
     return settings, access
 
 
-async def handle_all(settings: Settings, access: KafkaAccess, count: int, *, views: bool = False) -> Handled:
-    """Handle the commands (count) of the settings' topics, with ``views`` projected as well, in this process."""
+async def handle_all(
+    settings: Settings,
+    access: KafkaAccess,
+    count: int,
+    *,
+    views: bool = False,
+    listener: CommitListener | None = None,
+) -> Handled:
+    """Handle the commands (count) of the settings' topics, with ``views`` projected as well, in this process.
+
+    ``listener`` is told of every commit.
+    """
     stores = stores_of(settings)
     engine = stores.open_views()
     try:
         with closing(stores.open_log()) as log:
             plane = plane_over(settings, log)
+            if listener is not None:
+                plane.decider.listen(listener)
             if not views:
                 return await _measured(plane, settings, access, count, None)
             limits = settings.projections

@@ -1,6 +1,6 @@
 """The work that is measured: running deployments, and commands that set their numbers of replicas."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from uuid import UUID, uuid4
@@ -9,6 +9,7 @@ from adapters.kafka.encoding import EncodedRecord, encode_command
 from adapters.kafka.partitioner import partition_hash
 from domain import commands as c
 from domain import events as e
+from domain.autoscaling.rules import ScalingPolicy
 from domain.chunks import chunks
 from domain.recorded import OperationCause, RecordedEvent
 from domain.revision import Revision
@@ -22,7 +23,7 @@ RESOURCE_GROUP = "bench"
 
 _CAUSE = OperationCause(operation="bench")
 REVISION = Revision(revision_id=UUID(int=1), image="image:1", model="llama")
-_EVENTS_AT_ONCE = 1_000
+_EVENTS_AT_ONCE = 20_000
 
 
 def new_ids(count: int) -> list[UUID]:
@@ -32,13 +33,27 @@ def new_ids(count: int) -> list[UUID]:
 
 def replica_commands(ids: Sequence[UUID], count: int, *, above: int = 2) -> list[EncodedRecord]:
     """So many commands, one after the other for each deployment in turn; every one of them changes something."""
-    records = []
-    for number in range(count):
-        command = c.SetReplicaCount(
-            deployment_id=ids[number % len(ids)], replica_count=above + 1 + number // len(ids) % 2
-        )
-        records.append(encode_command(command, source="/bench", id=f"{number}", actor="mina", time=BEGUN))
-    return records
+    return _records(
+        c.SetReplicaCount(deployment_id=ids[number % len(ids)], replica_count=above + 1 + number // len(ids) % 2)
+        for number in range(count)
+    )
+
+
+def policy_commands(ids: Sequence[UUID], count: int, *, source: str = "/bench") -> list[EncodedRecord]:
+    """The same, but nothing is to be done after a command."""
+    policies = [ScalingPolicy(max_replicas=20_000 + number) for number in range(2)]
+    return _records(
+        (
+            c.SetScalingPolicy(deployment_id=ids[number % len(ids)], policy=policies[number // len(ids) % 2])
+            for number in range(count)
+        ),
+        source,
+    )
+
+
+def _records(commands: Iterable[c.SetReplicaCount | c.SetScalingPolicy], source: str = "/bench") -> list[EncodedRecord]:
+    numbered = enumerate(commands)
+    return [encode_command(each, source=source, id=f"{number}", actor="mina", time=BEGUN) for number, each in numbered]
 
 
 def creation(key: UUID) -> c.CreateDeployment:

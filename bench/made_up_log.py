@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -9,7 +10,7 @@ from uuid import UUID
 
 from adapters.event_store.event_log import open_sqlite_log
 from domain.recorded import LoggedEvent, RecordedEvent
-from handlers.ports import LogBatch
+from handlers.ports import EventLog, LogBatch
 from tests.histories import random_history
 
 #: Deployments whose histories are interleaved (count), and the steps of all of them together.
@@ -18,14 +19,16 @@ _BATCH = 500
 
 
 def write_log(file: Path, events: int) -> None:
-    """Write a log of so many events; in memory is one generation of deployments."""
-    log = open_sqlite_log(file)
-    try:
-        made_up = _made_up(events)
-        while some := list(islice(made_up, _BATCH)):
-            asyncio.run(log.append(LogBatch(events=some)))
-    finally:
-        log.close()
+    """Write a log of so many events into a file; in memory is one generation of deployments."""
+    with closing(open_sqlite_log(file)) as log:
+        asyncio.run(write_events(log, events))
+
+
+async def write_events(log: EventLog, events: int) -> None:
+    """Append so many events to a log."""
+    made_up = _made_up(events)
+    while some := list(islice(made_up, _BATCH)):
+        await log.append(LogBatch(events=some))
 
 
 def _made_up(events: int) -> Iterator[RecordedEvent]:

@@ -44,7 +44,7 @@ _RULE = StepRule(
     step=1,
 )
 _POLICY = ScalingPolicy(rules=(_RULE,), max_replicas=100)
-_TARGETS = {RESOURCE_GROUP: ScalingGroupProxyTarget("instant:80", "token")}
+TARGETS = {RESOURCE_GROUP: ScalingGroupProxyTarget("instant:80", "token")}
 
 
 async def reconcile_rates(site: Surroundings, deployments: int) -> dict[str, float]:
@@ -52,7 +52,7 @@ async def reconcile_rates(site: Surroundings, deployments: int) -> dict[str, flo
     settings, _ = site.new_group(await site.new_topics())
     settings = in_database(settings, site.new_database())
     with closing(stores_of(settings).open_log()) as log:
-        plane = plane_over(settings, log, client_pool=InstantPool(), proxy_targets=_TARGETS)
+        plane = plane_over(settings, log, client_pool=InstantPool(), proxy_targets=TARGETS)
         async with deciding(plane, settings):
             ids = new_ids(deployments)
             for some in chunks(ids, _AT_ONCE):
@@ -64,11 +64,11 @@ async def reconcile_rates(site: Surroundings, deployments: int) -> dict[str, flo
                 if operation is Operation.DESTROY:
                     for some in chunks(ids, _AT_ONCE):
                         await plane.decider.execute([c.DestroyDeployment(deployment_id=key) for key in some], "bench")
-                rates[operation.value] = await _rate(plane, operation, ids, settings)
+                rates[operation.value] = await rate_of(plane, operation, ids, settings)
             return rates
 
 
-async def _rate(plane: ControlPlane, operation: Operation, ids: Sequence[UUID], settings: Settings) -> float:
+async def rate_of(plane: ControlPlane, operation: Operation, ids: Sequence[UUID], settings: Settings) -> float:
     """As the reconciler does: in batches, of which some are under way at a time."""
     limits = settings.reconciler
     slots = asyncio.Semaphore(limits.batches)

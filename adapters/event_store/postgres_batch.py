@@ -6,6 +6,7 @@ from typing import TypeVar
 from eventsourcing.persistence import StoredEvent
 from psycopg import Connection, Cursor, Pipeline
 from psycopg.errors import UniqueViolation
+from psycopg.generators import send as send_out
 from psycopg.rows import DictRow
 from psycopg.sql import Composed
 
@@ -62,6 +63,8 @@ class BatchInsert:
             events = send(self._on_events)
             send(self._on_due)
             send(self._on_scaling)
+            # By itself the driver waits for answers with a large batch half sent, whose rest the server waits for.
+            connection.wait(send_out(connection.pgconn))
             pipeline.sync()
         except UniqueViolation:
             # An outcome or a version is there already, which may be known before all is sent. What was sent first has

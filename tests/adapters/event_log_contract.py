@@ -90,6 +90,13 @@ class AppendContract(LogFixtures):
         assert len(store.outcomes()) == 201
         assert set(await due_ids(log)) == {stream[0].stream_id for stream in streams}
 
+    async def test_a_batch_of_more_bytes_than_a_socket_takes_at_once_is_appended(self, log: RecorderEventLog) -> None:
+        deployment, text = uuid4(), "x" * 1000
+
+        positions = await log.append(LogBatch(events=[event(deployment, version, text) for version in range(1, 4001)]))
+
+        assert len(positions) == await log.stream_version(deployment) == 4000
+
     @pytest.mark.parametrize("reason", ["position", "outcome", "version", "size"])
     async def test_a_batch_that_is_refused_leaves_nothing(self, store: LogStore, reason: str) -> None:
         log = store.open(max_event_bytes=1000)
