@@ -5,6 +5,8 @@ from pathlib import Path
 
 import httpx
 
+from adapters.http_transport import AiohttpTransport
+
 
 def new_client(*, ca_file: Path | None, max_connections: int, keepalive_seconds: float) -> httpx.AsyncClient:
     """Make a client that follows no redirects and takes no proxy or credentials from the environment.
@@ -12,17 +14,12 @@ def new_client(*, ca_file: Path | None, max_connections: int, keepalive_seconds:
     Servers are checked against the certificates (PEM) of ``ca_file``, without it against the well-known ones. Raises
     ``OSError`` if it cannot be read (:class:`ssl.SSLError`, a subclass, if it holds no certificate).
     """
+    if ca_file is None:
+        certificates = httpx.create_ssl_context(trust_env=False)
+    else:
+        certificates = ssl.create_default_context(cafile=str(ca_file))
     return httpx.AsyncClient(
-        verify=(
-            httpx.create_ssl_context(trust_env=False)
-            if ca_file is None
-            else ssl.create_default_context(cafile=str(ca_file))
-        ),
-        limits=httpx.Limits(
-            max_connections=max_connections,
-            max_keepalive_connections=max_connections,
-            keepalive_expiry=keepalive_seconds,
-        ),
+        transport=AiohttpTransport(certificates, max_connections=max_connections, keepalive_seconds=keepalive_seconds),
         # A compressed answer could unpack to any size before a cap sees it.
         headers={"Accept-Encoding": "identity"},
         follow_redirects=False,

@@ -10,7 +10,7 @@ _MAX_REPEATED: Final = 200
 
 def words_of(error: Exception) -> str:
     """What went wrong, without what the other side said: it may have repeated a token that we sent."""
-    # h11 quotes the line that broke the protocol.
+    # Such errors quote what broke the protocol.
     if isinstance(error, httpx.ProtocolError | httpx.DecodingError):
         return f"{type(error).__name__}: the answer is not HTTP, or not whole"
     return " ".join(f"{type(error).__name__} {error}".split())[:_MAX_REPEATED]
