@@ -25,8 +25,8 @@ from domain.recorded import LoggedEvent
 from projections.columns import as_utc, iso
 from projections.deployments import DEPLOYMENTS
 from projections.operation_failures import FAILED, RESOLVED_BY
-from projections.replicas import REPLICAS, fold_replicas
-from projections.routes import ROUTE_FOLDS, ROUTE_IDS, ROUTES
+from projections.replicas import REPLICA_SERIES, REPLICAS, fold_replicas
+from projections.routes import ROUTE_FOLDS, ROUTE_IDS, ROUTE_SERIES, ROUTES
 from projections.rows import Key, Row, Rows, TableRows
 from projections.stored_conditions import NO_CONDITIONS, written
 from projections.view import View
@@ -262,4 +262,5 @@ DEPLOYMENTS_VIEW = View(
     handles=frozenset({e.DeploymentCreated, *_CHANGES}),
     fold=_fold,
     keys=_keys,
+    series=(REPLICA_SERIES, ROUTE_SERIES),
 )
