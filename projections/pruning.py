@@ -12,6 +12,7 @@ from sqlalchemy.schema import CreateTable
 
 from projections.columns import instant, word
 from projections.database import writing
+from projections.errors import ViewDamaged
 from projections.placement import Placement, advance
 from projections.threads import in_thread
 from projections.time_series import TimeSeries
@@ -26,10 +27,16 @@ _Key = tuple[Any, ...]
 
 
 def find_horizons(connection: Connection) -> Mapping[str, datetime]:
-    """Before which moments rows of time series may be missing, by view; absent is what was never pruned."""
+    """Before which moments rows of time series may be missing, by view; absent is what was never pruned.
+
+    Raises :class:`ViewDamaged` where something else stands in place of a moment.
+    """
     if not inspect(connection).has_table(VIEW_HORIZONS.name):
         return {}
-    return {row.view: row.before for row in connection.execute(select(VIEW_HORIZONS))}
+    try:
+        return {row.view: row.before for row in connection.execute(select(VIEW_HORIZONS))}
+    except (ValueError, AttributeError) as error:
+        raise ViewDamaged(VIEW_HORIZONS.name, f"no moment: {error}") from None
 
 
 class _Walk(NamedTuple):

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
 from itertools import groupby, islice
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, false, select
+from sqlalchemy import ColumnElement, Connection, Dialect, Engine, Table, false, select, type_coerce
 
+from projections.columns import Instant
 from projections.database import snapshot
 from projections.errors import ViewNotBuilt
 from projections.placement import VIEW_POSITIONS
@@ -35,6 +36,7 @@ class Difference:
 
 class _KeyedRow(NamedTuple):
     key: tuple[Any, ...]
+    order: tuple[tuple[int, Any], ...]
     side: int
     row: Mapping[str, Any]
     may_be_gone: bool
@@ -83,7 +85,7 @@ def _compare(
 ) -> Iterator[Difference]:
     """Walk both tables in the order of their keys, which is the same in every database."""
     sides = (_rows(stored, table, 0, false()), _rows(rebuilt, table, 1, _may_be_gone(view, table, before)))
-    by_key = groupby(merge(*sides, key=lambda row: row.key), key=lambda row: row.key)
+    by_key = groupby(merge(*sides, key=lambda row: row.order), key=lambda row: row.key)
     for key, rows in by_key:
         pair: list[_KeyedRow | None] = [None, None]
         for row in rows:
@@ -104,9 +106,38 @@ def _may_be_gone(view: View, table: Table, before: datetime | None) -> ColumnEle
 
 def _rows(connection: Connection, table: Table, side: int, may_be_gone: ColumnElement[bool]) -> Iterator[_KeyedRow]:
     key = [column.name for column in table.primary_key]
-    # Plain names and a flag of its own: a column of a table may be called whatever it is.
-    query = select(table, may_be_gone).order_by(*table.primary_key).execution_options(yield_per=_ROWS_AT_A_TIME)
+    columns = [type_coerce(each, _AS_STORED) if isinstance(each.type, Instant) else each for each in table.columns]
+    query = select(*columns, may_be_gone).order_by(*table.primary_key).execution_options(yield_per=_ROWS_AT_A_TIME)
     names = [str(column.name) for column in table.columns]
     for *values, gone in connection.execute(query):
         row = dict(zip(names, values, strict=True))
-        yield _KeyedRow(tuple(row[name] for name in key), side, row, bool(gone))
+        found = tuple(row[name] for name in key)
+        yield _KeyedRow(found, tuple(map(_ordered, found)), side, row, bool(gone))
+
+
+class _InstantAsStored(Instant):
+    """A moment, or whatever else somebody has put in its place, which SQLite allows."""
+
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ANN401 - that is what it is about
+        try:
+            return super().process_result_value(value, dialect)
+        except (ValueError, TypeError, AttributeError):
+            return value
+
+
+_AS_STORED: Final = _InstantAsStored()
+
+
+def _ordered(value: Any) -> tuple[int, Any]:  # noqa: ANN401 - the value of any column
+    """Values of any types in SQLite's order: nothing, numbers, text, bytes."""
+    match value:
+        case None:
+            return 0, 0
+        case int() | float():
+            return 1, value
+        case str():
+            return 2, value
+        case _:
+            return 3, value
