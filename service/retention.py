@@ -47,10 +47,13 @@ class RetentionSettings:
         yield Retained.EVALUATIONS, now - timedelta(seconds=self.evaluations_seconds)
         yield Retained.OUTCOMES, now - timedelta(seconds=self.command_outcomes_seconds)
 
+    def views_from(self, now: datetime) -> datetime:
+        """From which moment on views keep everything."""
+        return now - timedelta(seconds=self.views_seconds)
+
     def views_pruner(self, clock: Callable[[], datetime]) -> Pruner:
         """What deletes old rows of views, by whoever folds them."""
-        kept = timedelta(seconds=self.views_seconds)
-        return Pruner(lambda: clock() - kept, interval=self.interval_seconds, batch_rows=self.batch_rows)
+        return Pruner(lambda: self.views_from(clock()), interval=self.interval_seconds, batch_rows=self.batch_rows)
 
 
 async def keep_pruning(
