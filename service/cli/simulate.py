@@ -145,6 +145,8 @@ class _Simulator:
         """Simulate on samples alone."""
         if not self._policies:
             raise typer.BadParameter("--rules have to be given where there is no --deployment")
+        if since is not None and until is not None:
+            _check_span(since, until)
         policies = list(self._policies.values())
         arrivals: Sequence[SampleArrival] = arrivals_of(source, policies, self._settings, since, until, self._most)
         begin = since or arrivals[0].at

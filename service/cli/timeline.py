@@ -17,7 +17,7 @@ from projections.deployments import DeploymentRow, resolve_deployment
 from projections.replicas import ReplicaCountsRow, replica_history
 from service.cli.describe import decision_of
 from service.cli.explanation import in_one_line
-from service.cli.moments import LogPoint, now, past_moment, shown
+from service.cli.moments import LogPoint, check_order, now, past_moment, shown
 from service.cli.options import Deployment, Output
 from service.cli.output import Answer, Column, OutputFormat, clean, give, note, table
 from service.cli.past import seeing
@@ -74,6 +74,8 @@ def timeline(
 
     In the terminal, or as a page or a picture.
     """
+    if since is not None and until is not None:
+        check_order(LogPoint(moment=since), LogPoint(moment=until))
     settings = load_settings()
     found = _found(settings, deployment, since, until)
     plot = plot_of(found)
@@ -106,7 +108,9 @@ def timeline_of(connection: Connection, row: DeploymentRow, since: datetime | No
     begin = max(since or row.created_at, row.created_at)
     end = until or (row.updated_at if row.lifecycle.is_ending else max(now(), row.updated_at))
     if end <= begin:
-        raise typer.BadParameter(f"--to {shown(end)} is not after the beginning, {shown(begin)}")
+        last = f"--to {shown(end)}" if until else f"its end, {shown(end)},"
+        first = f"--from {shown(begin)}" if begin == since else f"its creation, {shown(begin)}"
+        raise typer.BadParameter(f"{last} is not after {first}")
     before = replica_history(connection, row.id, until=begin, limit=1)
     counts = replica_history(connection, row.id, since=begin, until=end, limit=_MOST)
     decisions = find_decisions(connection, deployment_id=row.id, since=begin, until=end, limit=_MOST)
