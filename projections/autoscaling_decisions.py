@@ -16,6 +16,7 @@ from domain.recorded import LoggedEvent
 from projections.columns import count, instant, word
 from projections.querying import DEFAULT_LIMIT, ViewRow, fetch
 from projections.rows import Rows
+from projections.time_series import TimeSeries, superseded
 from projections.view import METADATA, View
 
 _REASONING: Final = TypeAdapter(Reasoning)
@@ -127,6 +128,8 @@ AUTOSCALING_DECISIONS_VIEW = View(
     tables=(AUTOSCALING_DECISIONS,),
     handles=frozenset({DesiredReplicasCalculated}),
     fold=_fold,
+    # The last decision before the horizon stays: it is why a deployment has the replicas that it has.
+    series=(TimeSeries(table=AUTOSCALING_DECISIONS, outdated=superseded),),
 )
 
 

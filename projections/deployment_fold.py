@@ -26,8 +26,8 @@ from domain.recorded import LoggedEvent
 from projections.columns import as_utc, iso
 from projections.deployments import DEPLOYMENTS
 from projections.operation_failures import FAILED, RESOLVED_BY
-from projections.replicas import REPLICAS, fold_replicas
-from projections.routes import ROUTE_FOLDS, ROUTE_IDS, ROUTES
+from projections.replicas import REPLICA_SERIES, REPLICAS, fold_replicas
+from projections.routes import ROUTE_FOLDS, ROUTE_IDS, ROUTE_SERIES, ROUTES
 from projections.rows import Key, Row, Rows, id_text
 from projections.stored_conditions import NO_CONDITIONS, Wording, moved_on, worded, written
 from projections.view import View
@@ -278,4 +278,5 @@ DEPLOYMENTS_VIEW = View(
     handles=frozenset({e.DeploymentCreated, *_CHANGES}),
     fold=_fold,
     keys=_keys,
+    series=(REPLICA_SERIES, ROUTE_SERIES),
 )

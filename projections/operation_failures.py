@@ -15,6 +15,7 @@ from domain.recorded import LoggedEvent
 from projections.columns import WORD, count, instant, word
 from projections.querying import DEFAULT_LIMIT, ViewRow, fetch
 from projections.rows import Key, Rows, id_text
+from projections.time_series import TimeSeries
 from projections.view import METADATA, View
 
 #: What stands in ``resolved_position`` while nothing has resolved a failure.
@@ -130,6 +131,8 @@ OPERATION_FAILURES_VIEW = View(
     handles=frozenset({*FAILED, *RESOLVED_BY}),
     fold=_fold,
     keys=_keys,
+    # What is open is not resolved at any time, and stays.
+    series=(TimeSeries(table=OPERATION_FAILURES, outdated=lambda table, before: table.c.resolved_at < before),),
 )
 
 

@@ -9,6 +9,7 @@ from domain.rejections import RecordsRejected
 from projections.columns import count, instant, word
 from projections.querying import DEFAULT_LIMIT, ViewRow, fetch
 from projections.rows import Rows
+from projections.time_series import TimeSeries
 from projections.view import METADATA, View
 
 REJECTED_RECORDS = Table(
@@ -74,6 +75,7 @@ REJECTED_RECORDS_VIEW = View(
     tables=(REJECTED_RECORDS,),
     handles=frozenset({RecordsRejected}),
     fold=_fold,
+    series=(TimeSeries(table=REJECTED_RECORDS, outdated=lambda table, before: table.c.at < before),),
 )
 
 

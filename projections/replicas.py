@@ -1,6 +1,7 @@
 """Read model: how many replicas a deployment wanted and had over time."""
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, Connection, Table, select
@@ -8,6 +9,7 @@ from sqlalchemy import BigInteger, Column, Connection, Table, select
 from projections.columns import WORD, count, instant
 from projections.querying import DEFAULT_LIMIT, ViewRow, fetch
 from projections.rows import Row, Rows
+from projections.time_series import TimeSeries, superseded
 from projections.view import METADATA
 
 REPLICAS = Table(
@@ -21,6 +23,9 @@ REPLICAS = Table(
     count("healthy"),
     count("provisioning"),
 )
+
+#: The numbers as they were at the horizon stay, so that every later moment has some.
+REPLICA_SERIES: Final = TimeSeries(table=REPLICAS, outdated=superseded)
 
 
 class ReplicaCountsRow(ViewRow):

@@ -1,4 +1,4 @@
-"""Read model: every route there ever was, and how it ended."""
+"""Read model: every route there is, and for some time those that are over, and how they ended."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -13,6 +13,7 @@ from domain.routes import RouteStatus, TerminationReason
 from projections.columns import instant, word
 from projections.querying import DEFAULT_LIMIT, ViewRow, fetch
 from projections.rows import Rows
+from projections.time_series import TimeSeries
 from projections.view import METADATA
 
 ROUTES = Table(
@@ -30,6 +31,9 @@ ROUTES = Table(
     word("detail"),
     Index("ix_routes_deployment_id", "deployment_id", "status"),
 )
+
+#: Of a route that is over nothing changes any more: whoever still speaks of it is not heard, as if it were there.
+ROUTE_SERIES: Final = TimeSeries(table=ROUTES, outdated=lambda table, before: table.c.ended_at < before)
 
 _GIVEN_UP = "given up by a forced destruction: nobody reported how it ended"
 _ACTIVE = frozenset(status.value for status in RouteStatus if status.is_active)

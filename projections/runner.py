@@ -12,6 +12,7 @@ from domain.recorded import LoggedEvent
 from projections import placement
 from projections.errors import ProjectionConflict, ViewDamaged
 from projections.folding import ViewFold, apply_batch
+from projections.pruning import Pruner
 from projections.sqlite_file import reopen_if_replaced, set_aside_if_damaged
 from projections.threads import in_thread
 from projections.view import View
@@ -32,8 +33,8 @@ class ProjectionRunner:
 
     ``batch_size`` (events) is the most that one transaction holds, ``poll_interval`` (seconds) how long an idle runner
     waits before it looks for events, and how often it looks after its tables; ``cached_rows`` (rows a table) stay in
-    memory between batches. A runner is for one task at a time; any number of runners may share a database, of which one
-    folds and the others stand by.
+    memory between batches. ``pruner`` deletes between batches what is old (``None``: everything is kept). A runner is
+    for one task at a time; any number of runners may share a database, of which one folds and the others stand by.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class ProjectionRunner:
         batch_size: int = 500,
         poll_interval: float = 0.5,
         cached_rows: int = 10_000,
+        pruner: Pruner | None = None,
     ) -> None:
         self._engine = engine
         self._views = tuple(views)
@@ -52,6 +54,7 @@ class ProjectionRunner:
         self._batch_size = batch_size
         self._poll_interval = poll_interval
         self._cached_rows = cached_rows
+        self._pruner = pruner
         self._folds: Sequence[ViewFold] | None = None
         self._checked_at = 0.0
         self._mended_at: dict[str, int] = {}
@@ -73,6 +76,8 @@ class ProjectionRunner:
             try:
                 await self._look_after_tables()
                 more = await self.step()
+                if not self._overtaken:
+                    more = await self.prune() or more
             except DatabaseError as error:
                 if not await in_thread(set_aside_if_damaged, self._engine, error):
                     raise
@@ -99,6 +104,19 @@ class ProjectionRunner:
         for group in _groups(await self._placed(), until):
             more = await self._advance(group) or more
         return more
+
+    async def prune(self) -> bool:
+        """Delete some of what is old, if it is time for that; tells whether there may be more of it."""
+        if self._pruner is None:
+            return False
+        try:
+            return await self._pruner.step(self._engine, [fold.placement for fold in await self._placed()])
+        except ProjectionConflict as conflict:
+            self._give_way(conflict)
+        except (OperationalError, ProgrammingError):
+            if await self._is_intact():
+                raise
+        return True
 
     async def rebuild(self, names: Collection[str] = ()) -> None:
         """Drop these views (none named: all of them) and begin them anew; the next steps fold them from zero."""
@@ -144,9 +162,7 @@ class ProjectionRunner:
             if not more:
                 await self._promote(group.folds)
         except ProjectionConflict as conflict:
-            _log.info("views were moved on by somebody else: %s", conflict, extra={"action": "view_conflict"})
-            self._folds = None
-            self._overtaken = True
+            self._give_way(conflict)
             return True
         except ViewDamaged as damage:
             await self._mend(damage, group)
@@ -156,6 +172,11 @@ class ProjectionRunner:
                 raise
             return True
         return more
+
+    def _give_way(self, conflict: ProjectionConflict) -> None:
+        _log.info("views were moved on by somebody else: %s", conflict, extra={"action": "view_conflict"})
+        self._folds = None
+        self._overtaken = True
 
     async def _promote(self, folds: Sequence[ViewFold]) -> None:
         for fold in folds:

@@ -8,6 +8,7 @@ from sqlalchemy import MetaData, Table
 
 from domain.recorded import LoggedEvent
 from projections.rows import Key, Rows
+from projections.time_series import TimeSeries
 
 #: The tables of all views, by the names under which they are queried.
 METADATA = MetaData()
@@ -19,7 +20,8 @@ class View:
 
     ``version`` (from 1) goes up with every change to tables or fold: rows of another version are worth nothing, so the
     view is built anew beside the old one and takes its place. ``handles`` are the event types that change something.
-    ``keys`` names the rows that ``fold`` will ask for, so that those of a whole batch are loaded at once.
+    ``keys`` names the rows that ``fold`` will ask for, so that those of a whole batch are loaded at once. ``series``
+    tells which of the tables grow with time, and what of them may go.
     """
 
     name: str
@@ -28,3 +30,4 @@ class View:
     handles: frozenset[type[Any]]
     fold: Callable[[Rows, LoggedEvent], None]
     keys: Callable[[LoggedEvent], Iterable[tuple[Table, Key]]] = lambda _: ()
+    series: tuple[TimeSeries, ...] = ()

@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine
 
 from adapters.event_store.event_log import RecorderEventLog
+from domain.recorded import LoggedEvent, UnreadableEvent
 from handlers.ports import Outcome, Position, Retained
 from handlers.records import PartitionId
 from projections import log_audit as audit
@@ -18,6 +19,9 @@ from service.checks import Check, Finding
 #: Events and commands that are looked at together (count).
 _BATCH: Final = 2_000
 _COMMANDS: Final = 500
+
+#: Less than any position that a database can hold.
+_LOWEST: Final = -(2**63)
 
 #: What is recorded with an event has a time a little before the event's (seconds): so much is left out at the horizon.
 _MARGIN: Final = timedelta(minutes=1)
@@ -57,6 +61,7 @@ async def log_checks(log: RecorderEventLog, scratch: Engine, *, limit: int) -> S
         twisted, remark = await _outcomes(log, connection, limit)
         found[audit.OUTCOMES] += twisted
         found[audit.COMMITS] += await _last_commit(log)
+        found[audit.CONTIGUOUS] += await _before_the_beginning(log, limit)
     return [
         Check(
             name=name,
@@ -73,6 +78,22 @@ def _noted(connection: Connection, name: str, limit: int) -> list[Finding]:
         Finding(where=f"position {position}", message=f"event {event_id}: {message}")
         for position, event_id, message in audit.findings(connection, name, limit=limit)
     ]
+
+
+async def _before_the_beginning(log: RecorderEventLog, limit: int) -> list[Finding]:
+    """Events that nobody who reads the log from its beginning sees, but who reads their stream does."""
+    return [
+        Finding(
+            where=f"position {each.position}",
+            message=f"event {_id_of(each)}: it stands before the beginning of the log, where no event can be",
+        )
+        for each in await log.read_all(after=_LOWEST, limit=limit)
+        if each.position < 1
+    ]
+
+
+def _id_of(each: LoggedEvent | UnreadableEvent) -> str:
+    return each.recorded.event_id if isinstance(each, LoggedEvent) else each.event_id
 
 
 async def _last_commit(log: RecorderEventLog) -> list[Finding]:

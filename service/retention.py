@@ -5,18 +5,21 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from adapters.kafka.stoppable import wait_for_event
 from handlers.ports import EventLog, Retained
+from projections.pruning import Pruner
 
 log = logging.getLogger(__name__)
 
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
 _LONGEST = 3650 * _DAY
+#: What views must keep at least (seconds): a horizon that is nearer than this was not set by retention.
+SHORTEST_IN_VIEWS: Final = _DAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +29,15 @@ class RetentionSettings:
     ``samples_seconds``: metric samples. ``evaluations_seconds``: evaluations of scaling rules; at least two hours, as
     the longest window of a rule is one, and after a restart a cooldown that is longer than this may begin anew.
     ``command_outcomes_seconds``: by which a command that comes twice is recognised; not shorter than the retention of
-    the commands topic. ``interval_seconds``: how often what is older is looked for. ``batch_rows``: deleted in one
-    transaction (count).
+    the commands topic. ``views_seconds``: rows of views that tell what was; questions about earlier moments are
+    answered from the log. ``interval_seconds``: how often what is older is looked for. ``batch_rows``: deleted in one
+    transaction, and of views looked at (count).
     """
 
     samples_seconds: Annotated[float, Field(ge=_HOUR, le=_LONGEST)] = 7 * _DAY
     evaluations_seconds: Annotated[float, Field(ge=2 * _HOUR, le=_LONGEST)] = 30 * _DAY
     command_outcomes_seconds: Annotated[float, Field(ge=_HOUR, le=_LONGEST)] = 14 * _DAY
+    views_seconds: Annotated[float, Field(ge=SHORTEST_IN_VIEWS, le=_LONGEST)] = 90 * _DAY
     interval_seconds: Annotated[float, Field(gt=0, le=_DAY)] = 600.0
     batch_rows: Annotated[int, Field(ge=1, le=100_000)] = 5000
 
@@ -41,6 +46,14 @@ class RetentionSettings:
         yield Retained.SAMPLES, now - timedelta(seconds=self.samples_seconds)
         yield Retained.EVALUATIONS, now - timedelta(seconds=self.evaluations_seconds)
         yield Retained.OUTCOMES, now - timedelta(seconds=self.command_outcomes_seconds)
+
+    def views_from(self, now: datetime) -> datetime:
+        """From which moment on views keep everything."""
+        return now - timedelta(seconds=self.views_seconds)
+
+    def views_pruner(self, clock: Callable[[], datetime]) -> Pruner:
+        """What deletes old rows of views, by whoever folds them."""
+        return Pruner(lambda: self.views_from(clock()), interval=self.interval_seconds, batch_rows=self.batch_rows)
 
 
 async def keep_pruning(

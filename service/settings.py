@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from adapters.app_proxy import HttpxClientPoolLimits
@@ -220,6 +220,14 @@ class Settings(BaseSettings):
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     history: HistorySettings = Field(default_factory=HistorySettings)
     admin: AdminSettings = Field(default_factory=AdminSettings)
+
+    @field_validator("audit")
+    @classmethod
+    def _heads_have_a_topic_of_their_own(cls, audit: AuditSettings, known: ValidationInfo) -> AuditSettings:
+        # Absent where the settings of Kafka are wrong themselves, which is told then.
+        if audit.heads_topic is not None and "kafka" in known.data:
+            known.data["kafka"].topics.check_further("heads_topic", audit.heads_topic)
+        return audit
 
     @classmethod
     def settings_customise_sources(

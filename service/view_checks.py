@@ -1,6 +1,7 @@
 """Verifies the live views: each is built anew beside, and rows that differ are told with the events behind them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,16 +17,21 @@ from projections.database import snapshot
 from projections.errors import PositionBehind, ViewDamaged, ViewNotBuilt
 from projections.evidence import events_behind
 from projections.placement import find_view_positions
+from projections.pruning import VIEW_HORIZONS, find_horizons
 from projections.replay import replay
 from projections.verify import Difference, verify
 from projections.view import View
 from service.checks import Check, Evidence, Finding
+from service.retention import SHORTEST_IN_VIEWS
 
 #: Events that are folded before progress is told (count).
 _STEP: Final = 20_000
 
 #: Most events that are named as evidence of one difference, the newest (count).
 _EVIDENCE: Final = 20
+
+#: How far the clocks of those who delete and of those who verify may be apart.
+_CLOCKS_DIFFER: Final = timedelta(hours=1)
 
 #: Most characters of a value that are shown.
 _SHOWN: Final = 120
@@ -35,8 +41,13 @@ async def build_views(
     log: RecorderEventLog, scratch: Engine, *, live: Engine, progress: Callable[[int], None]
 ) -> Sequence[Finding]:
     """Fold all views beside the live ones, up to where the last of those is; tells why if that cannot be done."""
-    with snapshot(live) as connection:
-        reached = {row.view: row.position for row in find_view_positions(connection) if row.live}
+    try:
+        with snapshot(live) as connection:
+            reached = {row.view: row.position for row in find_view_positions(connection) if row.live}
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        what = f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}, not {wrong['input']!r}"
+        return [Finding(where="view_positions", message=what)]
     until = min((reached.get(view.name, 0) for view in VIEWS), default=0)
     with snapshot(scratch) as connection:
         position = min((row.position for row in find_view_positions(connection)), default=0)
@@ -55,16 +66,34 @@ async def check_view(log: RecorderEventLog, view: View, *, live: Engine, scratch
     """Hold one live view against what :func:`build_views` has begun."""
     try:
         differences = await verify(log, [view], engine=live, scratch=scratch, limit=limit)
+        # Read after the rows: what was deleted before they were read lies before it.
+        with snapshot(live) as connection:
+            horizon = find_horizons(connection).get(view.name)
     except (ViewNotBuilt, PositionBehind, ViewDamaged, UnknownEventType, ValidationError) as error:
         return view_check(view, [Finding(where=view.name, message=str(error).partition("\n")[0])])
-    return view_check(view, [await _explained(log, view, each) for each in differences])
+    found = [await _explained(log, view, each) for each in differences]
+    if horizon is None:
+        return view_check(view, found)
+    return view_check(
+        view,
+        [*_too_near(horizon), *found],
+        f"old rows from before {horizon:%Y-%m-%d %H:%M:%S} UTC were deleted as retention has it",
+    )
 
 
-def view_check(view: View, findings: Sequence[Finding]) -> Check:
+def _too_near(horizon: datetime) -> Iterator[Finding]:
+    """Whoever deletes rows may move the horizon too, but not to where retention would never have it."""
+    nearest = datetime.now(UTC) - timedelta(seconds=SHORTEST_IN_VIEWS) + _CLOCKS_DIFFER
+    if horizon > nearest:
+        said = f"rows from before {horizon:%Y-%m-%d %H:%M:%S} UTC may be missing, by the view's horizon"
+        yield Finding(where=VIEW_HORIZONS.name, message=f"{said}; retention keeps a day at least")
+
+
+def view_check(view: View, findings: Sequence[Finding], remark: str = "") -> Check:
     """The check of one view with what was found."""
     tables = ", ".join(table.name for table in view.tables)
     holds = f"every row of {tables} is what the log comes to"
-    return Check(name=f"view-{view.name}", holds=holds, findings=tuple(findings))
+    return Check(name=f"view-{view.name}", holds=holds, findings=tuple(findings), remark=remark)
 
 
 async def _explained(log: RecorderEventLog, view: View, difference: Difference) -> Finding:
@@ -87,7 +116,7 @@ def evidence_of(logged: LoggedEvent) -> Evidence:
 async def _events_behind(log: RecorderEventLog, view: View, difference: Difference) -> Sequence[LoggedEvent]:
     """The events that made the row, of the stream that it is about."""
     row = difference.rebuilt or difference.stored or {}
-    if "position" in row:
+    if isinstance(row.get("position"), int):
         found = await log.read(after=row["position"] - 1, limit=1)
         return [each for each in found if each.position == row["position"]]
     stream = row.get("deployment_id", row.get("id"))
@@ -114,5 +143,5 @@ def _shown(row: Mapping[str, Any]) -> str:
 
 
 def _value(value: object) -> str:
-    text = to_json(value).decode()
+    text = to_json(value, bytes_mode="base64").decode()
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

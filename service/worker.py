@@ -46,7 +46,8 @@ async def _prepare_topics(kafka: KafkaAccess, settings: Settings) -> int:
     topics = settings.kafka.topics
     if settings.audit.heads_topic is not None:
         factor = topics.replication_factor
-        await ensure_heads_topic(kafka.connection, settings.audit.heads_topic, replication_factor=factor)
+        if await ensure_heads_topic(kafka.connection, settings.audit.heads_topic, replication_factor=factor):
+            log.info("Created topic %s", settings.audit.heads_topic)
     for created in await ensure_topics(kafka.connection, topics):
         log.info("Created topic %s", created)
     return await check_copartitioning(kafka.connection, topics)

@@ -149,6 +149,7 @@ def _runner(settings: Settings, engine: Engine, event_log: RecorderEventLog) -> 
         batch_size=settings.projections.batch_size,
         poll_interval=settings.projections.poll_seconds,
         cached_rows=settings.projections.cached_rows,
+        pruner=settings.retention.views_pruner(utc_now),
     )
 
 

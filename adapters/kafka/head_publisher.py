@@ -36,8 +36,8 @@ class Followers(Protocol):
     async def move_follower(self, name: str, *, expected: int, following: int) -> bool: ...
 
 
-async def ensure_heads_topic(connection: KafkaConnection, topic: str, *, replication_factor: int) -> None:
-    """Make the topic, of one partition, if it is not there.
+async def ensure_heads_topic(connection: KafkaConnection, topic: str, *, replication_factor: int) -> bool:
+    """Make the topic, of one partition, if it is not there; tells whether it was made.
 
     Raises :class:`~adapters.kafka.topics.TopicNotCreated` and :class:`~adapters.kafka.topics.KafkaUnavailable`.
     """
@@ -46,6 +46,7 @@ async def ensure_heads_topic(connection: KafkaConnection, topic: str, *, replica
     for name, code, *_ in answer.topic_errors:
         if code and for_code(code) is not TopicAlreadyExistsError:
             raise TopicNotCreated(f"topic {name} was not created: {for_code(code).__name__}")
+    return not any(code for _, code, *_ in answer.topic_errors)
 
 
 class HeadPublisher:

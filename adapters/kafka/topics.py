@@ -29,6 +29,7 @@ from domain.quantities import Bytes
 
 _NO_ERROR = 0
 _POLL_INTERVAL = 0.1
+_FIELDS: Final = ("commands", "routes", "metrics", "dead_letters", "events", "desired_routes")
 #: What Kafka allows as a topic's name.
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
@@ -77,12 +78,18 @@ class Topics:
     def __post_init__(self) -> None:
         """Raise :class:`FieldInvalid` where a name is none, or that of another topic."""
         first: dict[str, str] = {}
-        for field in ("commands", "routes", "metrics", "dead_letters", "events", "desired_routes"):
+        for field in _FIELDS:
             name = getattr(self, field)
-            if not _NAME.fullmatch(name) or name in {".", ".."}:
-                raise FieldInvalid(field, f"{name!r:.80} is no topic's name: 1 to 249 letters, digits, '.', '_' or '-'")
+            _check_name(field, name)
             if first.setdefault(name, field) != field:
                 raise FieldInvalid(field, f"is {name!r}, and so is {first[name]}: each needs a topic of its own")
+
+    def check_further(self, field: str, name: str) -> None:
+        """Raise :class:`FieldInvalid` where a further topic, by the setting ``field``, has no name or one of these."""
+        _check_name(field, name)
+        for known in _FIELDS:
+            if getattr(self, known) == name:
+                raise FieldInvalid(field, f"is {name!r}, and so is kafka.topics.{known}: each needs a topic of its own")
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -101,6 +108,11 @@ class Topics:
         if topic == self.dead_letters:
             return {"max.message.bytes": str(self.dead_letter_max_bytes)}
         return {}
+
+
+def _check_name(field: str, name: str) -> None:
+    if not _NAME.fullmatch(name) or name in {".", ".."}:
+        raise FieldInvalid(field, f"{name!r:.80} is no topic's name: 1 to 249 letters, digits, '.', '_' or '-'")
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from typing import Final
 from domain.autoscaling.history import ScalingHistory
 from domain.autoscaling.rules import ScalingPolicy
 from domain.errors import RoutekeeperError
-from domain.events import ScalingPolicySet
+from domain.events import DestructionRequested, ScalingPolicySet
 from domain.simulation.course import Course
 from domain.simulation.model import SimulationModel
 from domain.simulation.recorded import RecordedPast, SampleArrival
@@ -42,6 +42,20 @@ def reenacted(past: RecordedPast, since: datetime, until: datetime, limits: Tria
     again = _reenactment(past, since, until, limits)
     again.run(until)
     return Simulated(again.course, until, again.differences)
+
+
+def ends_at(past: RecordedPast, since: datetime, until: datetime) -> datetime:
+    """Up to when there is something to simulate: ``until``, or when the deployment's destruction began.
+
+    From then on no rule is asked. Raises :class:`NothingToSimulate` where that was at or before ``since``.
+    """
+    requests = (event.at for event, _ in past.events if isinstance(event, DestructionRequested))
+    end = min([until, *requests])
+    if end <= since:
+        raise NothingToSimulate(
+            f"the destruction of the deployment began at {end.isoformat()}, not after the beginning"
+        )
+    return end
 
 
 def tried(

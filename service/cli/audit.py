@@ -18,7 +18,7 @@ from service.cli.audit_prove import prove, verify_proof
 from service.cli.audit_tree import reading_tree, told
 from service.cli.audit_verify import verify
 from service.cli.errors import NotExported
-from service.cli.moments import LogPoint, log_point, shown
+from service.cli.moments import LogPoint, check_order, log_point, reversed_span, shown
 from service.cli.options import Output, examples
 from service.cli.output import Answer, Column, OutputFormat, give, note, table
 from service.cli.reading import deployment_id, reading_log
@@ -112,6 +112,7 @@ def export(
     """
     if (deployment is None) == (not everything):
         raise typer.BadParameter("give either --deployment or --all", param_hint="--deployment")
+    check_order(since, until)
     settings = load_settings()
     wanted = None if deployment is None else deployment_id(settings, deployment)
     with reading_tree(settings) as tree:
@@ -148,7 +149,10 @@ def _write_head(settings: Settings) -> None:
 
 
 async def _range(settings: Settings, since: LogPoint | None, until: LogPoint | None) -> tuple[int, int | None]:
-    """The first and the last position that are meant (``None``: to the end)."""
+    """The first and the last position that are meant (``None``: to the end).
+
+    Raises ``typer.BadParameter`` where the last comes before the first.
+    """
     first, last = 1, None
     with reading_log(settings) as log:
         if since is not None and since.moment is not None:
@@ -157,4 +161,8 @@ async def _range(settings: Settings, since: LogPoint | None, until: LogPoint | N
             first = max(1, since.position or 1)
         if until is not None:
             last = until.position if until.moment is None else await log.position_at(until.moment)
+    # Between two moments, and only there, nothing may have happened.
+    is_mixed = since is not None and until is not None and (since.moment is None) != (until.moment is None)
+    if since is not None and until is not None and is_mixed and last is not None and last < first:
+        raise reversed_span(since, until)
     return first, last

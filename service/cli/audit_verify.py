@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
@@ -233,20 +234,29 @@ def _data(report: Report) -> object:
 
 def _drawn(report: Report) -> RenderableType:
     lines: list[RenderableType] = [Text(f"The log up to position {report.head}, and the views:"), ""]
-    for check in report.checks:
-        sign = Text("✗ ", style="red") if check.findings else Text("✓ ", style="green")
-        if check.skipped:
-            sign = Text("– ", style="yellow")
-        amount = "" if check.ok else f": {len(check.findings)} found"
-        lines.append(sign + Text(check.holds + amount, style="" if check.ok else "bold"))
-        if check.remark:
-            lines.append(Text(f"    {check.remark}", style="dim"))
-        for finding in check.findings:
-            lines += _found(finding)
+    # What keeps all views from being rebuilt would be told for each of them.
+    for findings, checks in groupby(report.checks, key=lambda check: tuple(check.findings)):
+        for check in checks:
+            sign = Text("✗ ", style="red") if findings else Text("✓ ", style="green")
+            if check.skipped:
+                sign = Text("– ", style="yellow")
+            amount = "" if check.ok else f": {len(findings)} found"
+            lines.append(sign + Text(check.holds + amount, style="" if check.ok else "bold"))
+            if check.remark:
+                lines.append(Text(f"    {check.remark}", style="dim"))
+        lines += _found(findings)
     return Group(*lines)
 
 
-def _found(finding: Finding) -> Iterator[Text]:
-    yield Text(f"    {clean(finding.where)}: {clean(finding.message)}")
-    for each in finding.evidence:
-        yield Text(f"        position {each.position}  {each.event_id}  {each.type}", style="dim")
+def _found(findings: Sequence[Finding]) -> Iterator[Text]:
+    """The first finding of each message, with how many more there are."""
+    by_message: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_message.setdefault(finding.message, []).append(finding)
+    for first, *same in by_message.values():
+        yield Text(f"    {clean(first.where)}: {clean(first.message)}")
+        for each in first.evidence:
+            yield Text(f"        position {each.position}  {each.event_id}  {each.type}", style="dim")
+        if same:
+            more = f"and {len(same)} more with the same message, the last one {clean(same[-1].where)}: see --json"
+            yield Text(f"        {more}", style="dim")

@@ -11,12 +11,15 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from adapters.event_store.event_log import RecorderEventLog
+from domain.events import DeploymentCreated
+from domain.pauses import PAUSES_ID
 from domain.recorded import SystemEvent
 from service.cli.difference import Change, DecisionBetween, Difference, difference_of
-from service.cli.moments import LogPoint, log_point, shown
+from service.cli.moments import LogPoint, check_order, log_point, reversed_span, shown
 from service.cli.options import MOST_ROWS, DeploymentFilter, Limit, Output
 from service.cli.output import Answer, Column, OutputFormat, clean, facts, give, section, short_ids, table
 from service.cli.past import Cache, deployment_at, moment_of, position_of
+from service.cli.pause_changes import PauseChange, pause_changes
 from service.cli.reading import reading_log
 from service.cli.scaling_words import number
 from service.settings import load_settings
@@ -37,13 +40,17 @@ Decisions = Annotated[
 
 
 class Differences(NamedTuple):
-    """Between two positions and their moments: the deployments that changed, in the order of their first change."""
+    """Between two positions and their moments: the deployments that changed, in the order of their first change.
+
+    Pauses of effects are apart, because one may be of many deployments.
+    """
 
     from_position: int
     from_at: datetime
     to_position: int
     to_at: datetime
     deployments: Sequence[Difference]
+    pauses: Sequence[PauseChange]
 
 
 def diff(
@@ -58,7 +65,7 @@ def diff(
 ) -> None:
     """Show what changed between two moments: of each deployment its counts, rules, endpoint and lifecycle.
 
-    Routes that came and went, and the scaling decisions between with their arithmetic.
+    Routes that came and went, the scaling decisions between with their arithmetic, and whose effects were paused.
 
     Only the events between are read, and the streams of the deployments that they are about.
     """
@@ -84,19 +91,31 @@ async def differences(
     limit: int,
 ) -> tuple[Differences, int]:
     """What changed, of at most ``limit`` deployments, and how many others did. Raises ``typer.BadParameter``."""
+    check_order(since, until)
     before = await position_of(log, since)
     to = until or LogPoint(position=await log.head())
     after = await position_of(log, to)
     if after < before:
-        raise typer.BadParameter(f"--to is position {after}, before --from at position {before}")
+        raise reversed_span(since, to)
     changed = [only] if only else await _changed(log, before, after)
     found = []
     for deployment in changed[:limit]:
         events = await log.stream(deployment)
         if difference := difference_of(events, after=before, until=after, decisions=decisions):
             found.append(difference)
+    pauses = await _pauses(log, before, after, only)
     moments = await moment_of(log, since, before), await moment_of(log, to, after)
-    return Differences(before, moments[0], after, moments[1], found), max(0, len(changed) - limit)
+    return Differences(before, moments[0], after, moments[1], found, pauses), max(0, len(changed) - limit)
+
+
+async def _pauses(log: RecorderEventLog, before: int, after: int, only: UUID | None) -> Sequence[PauseChange]:
+    """What was paused and resumed between two positions; with ``only`` what holds for that deployment."""
+    changes = pause_changes(await log.stream(PAUSES_ID), after=before, until=after)
+    if only is None or not changes:
+        return changes
+    created = next((each.recorded.event for each in await log.stream(only)), None)
+    group = created.resource_group if isinstance(created, DeploymentCreated) else None
+    return [each for each in changes if each.holds_for(only, group)]
 
 
 async def _changed(log: RecorderEventLog, before: int, after: int) -> Sequence[UUID]:
@@ -117,12 +136,23 @@ def _drawn(found: Differences, width: int) -> RenderableType:
         f"From {begin if found.from_position else 'before the first event'} "
         f"to {shown(found.to_at)} UTC (position {found.to_position}):"
     )
-    if not found.deployments:
+    if not found.deployments and not found.pauses:
         return Group(Text(head), "", Text("Nothing changed.", style="dim"))
     parts: list[RenderableType] = [Text(head)]
+    if found.pauses:
+        parts += ["", section("Pauses of effects", _pauses_table(found.pauses, width - 2))]
     for each in found.deployments:
         parts += ["", section(_title(each), Group(*_parts(each, width - 2)))]
     return Group(*parts)
+
+
+def _pauses_table(pauses: Sequence[PauseChange], width: int) -> RenderableType:
+    columns: Sequence[Column[PauseChange]] = (
+        Column(header="POSITION", cell=lambda row: str(row.position), right=True),
+        Column(header="TIME (UTC)", cell=lambda row: shown(row.at)),
+        Column(header="WHAT", cell=lambda row: clean(row.in_words), wrap=True),
+    )
+    return table(pauses, columns, width=width, empty="none")
 
 
 def _title(each: Difference) -> str:

@@ -12,12 +12,11 @@ from rich.text import Text
 
 from domain.recorded import LoggedEvent
 from projections.errors import UnknownDeployment
-from service.cli.errors import NotYet
 from service.cli.explanation import Afterwards, ExplainedDecision, Explanation, PastDecision, explanation_of
 from service.cli.moments import LogPoint, ago, now, shown
 from service.cli.options import MOST_ROWS, Deployment, Output
 from service.cli.output import Answer, Column, OutputFormat, clean, facts, give, section, short_ids, table
-from service.cli.past import At, Cache, deployment_at
+from service.cli.past import At, Cache, deployment_at, not_yet
 from service.cli.reading import reading_log
 from service.cli.scaling_words import number
 from service.cli.tables import conditions_table
@@ -46,26 +45,29 @@ def explain(
     """
     settings = load_settings()
     wanted = deployment_at(settings, deployment, at, cache)
-    events, known = asyncio.run(_until(settings, wanted, at))
-    if not known:
+    events, created_at = asyncio.run(_until(settings, wanted, at))
+    if created_at is None:
         raise UnknownDeployment(deployment)
     found = explanation_of(events, limit=limit)
     if found is None:
-        raise NotYet(f"deployment {deployment} did not exist by then")
+        raise not_yet(deployment, at or LogPoint(moment=now()), created_at)
     remark = f"{number(found.left_out, 'earlier decision')} not shown: see --limit" if found.left_out else ""
     # Ages are as of then, so that they say how it looked then.
     then = (at.moment or events[-1].recorded.event.at) if at else now()
     give(Answer(found, lambda width: _drawn(found, width, then), remark), output)
 
 
-async def _until(settings: Settings, wanted: UUID, at: LogPoint | None) -> tuple[Sequence[LoggedEvent], bool]:
-    """The deployment's events up to a point, and whether there are any at all."""
+async def _until(
+    settings: Settings, wanted: UUID, at: LogPoint | None
+) -> tuple[Sequence[LoggedEvent], datetime | None]:
+    """The deployment's events up to a point, and when the first of all happened, if there are any."""
     with reading_log(settings) as log:
         events = await log.stream(wanted)
+        created_at = events[0].recorded.event.at if events else None
         if at is None:
-            return events, bool(events)
+            return events, created_at
         last = at.position if at.moment is None else await log.position_at(at.moment)
-        return [logged for logged in events if last is not None and logged.position <= last], bool(events)
+        return [logged for logged in events if last is not None and logged.position <= last], created_at
 
 
 def _drawn(found: Explanation, width: int, at: datetime) -> RenderableType:

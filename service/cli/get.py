@@ -27,7 +27,7 @@ from service.cli.options import (
 )
 from service.cli.output import Answer, OutputFormat, limited
 from service.cli.past import At, Cache, not_with_watch, seeing
-from service.cli.reading import deployment_names
+from service.cli.reading import deployment_names, on_deleted
 from service.cli.tables import deployments_table, pauses_table, replicas_table, routes_table
 from service.cli.watch import show
 from service.settings import load_settings
@@ -125,7 +125,8 @@ def routes(
             only = None if deployment is None else resolve_deployment(connection, deployment).id
             rows = find_routes(connection, deployment_id=only, status=status or (), ended=everything, limit=limit)
             names = deployment_names(connection, {row.deployment_id for row in rows})
-        return Answer(rows, lambda width: routes_table(rows, names, width, then), limited(len(rows), limit))
+            deleted = on_deleted(connection, DEPLOYMENTS_VIEW, None) if everything else ""
+        return Answer(rows, lambda width: routes_table(rows, names, width, then), limited(len(rows), limit) or deleted)
 
     show(ask, output, watch=watch, interval=interval)
 
@@ -160,7 +161,8 @@ def replicas(
             else:
                 rows = newest_counts(connection, find_deployments(connection, limit=limit))
             names = deployment_names(connection, {row.deployment_id for row in rows})
-        return Answer(rows, lambda width: replicas_table(rows, names, width), limited(len(rows), limit))
+            deleted = "" if deployment is None else on_deleted(connection, DEPLOYMENTS_VIEW, since)
+        return Answer(rows, lambda width: replicas_table(rows, names, width), limited(len(rows), limit) or deleted)
 
     show(ask, output, watch=watch, interval=interval)
 

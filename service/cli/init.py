@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.head_publisher import ensure_heads_topic
 from adapters.kafka.partitions import raise_partitions
 from adapters.kafka.topics import Topics, check_copartitioning, ensure_topics
 from adapters.postgres.roles import Roles
@@ -65,6 +66,8 @@ def _steps(settings: Settings, roles: Roles | None, *, repartition: bool) -> Ite
         yield "topics: ROUTEKEEPER_KAFKA__BOOTSTRAP_SERVERS is unset, so a worker starts a broker and makes them there"
     else:
         yield from asyncio.run(_topics(connection, settings.kafka.topics, repartition=repartition))
+        if settings.audit.heads_topic is not None:
+            yield asyncio.run(_heads_topic(connection, settings.audit.heads_topic, settings.kafka.topics))
 
 
 async def _topics(connection: KafkaConnection, topics: Topics, *, repartition: bool) -> list[str]:
@@ -74,3 +77,8 @@ async def _topics(connection: KafkaConnection, topics: Topics, *, repartition: b
     steps = [f"topic {topic}: {'created' if topic in created else 'is there'}" for topic in topics.all]
     steps += [f"topic {topic}: raised from {before} to {after} partitions" for topic, (before, after) in raised.items()]
     return [*steps, f"partitions of {', '.join(topics.inputs)}: {partitions} each"]
+
+
+async def _heads_topic(connection: KafkaConnection, name: str, topics: Topics) -> str:
+    is_new = await ensure_heads_topic(connection, name, replication_factor=topics.replication_factor)
+    return f"topic {name}: {'created' if is_new else 'is there'}"

@@ -18,6 +18,25 @@ class LogPoint:
     position: int | None = None
     moment: datetime | None = None
 
+    @property
+    def in_words(self) -> str:
+        """The point as people write it."""
+        return f"position {self.position}" if self.moment is None else f"{shown(self.moment)} UTC"
+
+
+def check_order(since: LogPoint | None, until: LogPoint | None) -> None:
+    """Raise ``typer.BadParameter`` where a span ends before it begins, as far as can be told without the log."""
+    if since is None or until is None:
+        return
+    moments = since.moment is not None and until.moment is not None and until.moment < since.moment
+    if moments or (since.position is not None and until.position is not None and until.position < since.position):
+        raise reversed_span(since, until)
+
+
+def reversed_span(since: LogPoint, until: LogPoint) -> typer.BadParameter:
+    """What is wrong with a span that ends before it begins."""
+    return typer.BadParameter(f"--to {until.in_words} is before --from {since.in_words}")
+
 
 def now() -> datetime:
     """The time now, by the machine's clock."""

@@ -18,12 +18,12 @@ from domain.pauses import PAUSES_ID
 from projections.catalogue import VIEWS
 from projections.database import snapshot
 from projections.deployments import find_candidates, resolve_deployment
-from projections.errors import UnknownDeployment
+from projections.errors import AmbiguousDeployment, UnknownDeployment
 from projections.past import fold_past, fold_streams
 from projections.placement import find_view_positions
 from projections.view import View
-from service.cli.errors import ViewsMissing, ViewsUnreadable
-from service.cli.moments import LogPoint, log_point, now
+from service.cli.errors import NotYet, ViewsMissing, ViewsUnreadable
+from service.cli.moments import LogPoint, log_point, now, shown
 from service.cli.reading import reading_log, reading_views
 from service.settings import Settings
 
@@ -68,7 +68,8 @@ def seeing(
 ) -> Iterator[Seen]:
     """Open the live views, or with ``at`` the rows that ``views`` held then, folded anew from the log.
 
-    With ``of`` only those of the deployment with this id, id prefix or name need to be there. Raises what
+    With ``of`` only those of the deployment with this id, id prefix or name need to be there; where it is unknown then,
+    but known by now, that becomes :class:`NotYet`. Raises what
     :func:`~service.cli.reading.reading_views` and :func:`~service.cli.reading.reading_log` raise.
     """
     if at is None:
@@ -81,6 +82,11 @@ def seeing(
         try:
             with snapshot(engine) as connection:
                 yield Seen(connection, then)
+        except UnknownDeployment:
+            created_at = None if of is None else _created_at(settings, of)
+            if created_at is None:
+                raise
+            raise not_yet(str(of), at, created_at) from None
         finally:
             engine.dispose()
 
@@ -95,11 +101,27 @@ def deployment_at(settings: Settings, reference: str, at: LogPoint | None, cache
         return UUID(reference)
     except ValueError:
         pass
-    with suppress(UnknownDeployment), seeing(settings, at, of=reference, views=VIEWS[:1], cache=cache) as seen:
+    with suppress(UnknownDeployment, NotYet), seeing(settings, at, of=reference, views=VIEWS[:1], cache=cache) as seen:
         return resolve_deployment(seen.connection, reference).id
     # What only came later has an id all the same, and whoever asks about it says what that means.
     with reading_views(settings) as connection:
         return resolve_deployment(connection, reference).id
+
+
+def not_yet(reference: str, at: LogPoint, created_at: datetime) -> NotYet:
+    """That a deployment which there is did not exist at a point, and when it came."""
+    return NotYet(
+        f"deployment {reference} did not exist yet at {at.in_words}: it was created at {shown(created_at)} UTC"
+    )
+
+
+def _created_at(settings: Settings, reference: str) -> datetime | None:
+    """When the deployment came that a reference means by now, if that is known."""
+    try:
+        with reading_views(settings) as connection:
+            return resolve_deployment(connection, reference).created_at
+    except (UnknownDeployment, AmbiguousDeployment, ViewsMissing, ViewsUnreadable):
+        return None
 
 
 async def position_of(log: RecorderEventLog, point: LogPoint) -> int:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, select
@@ -11,7 +12,10 @@ from sqlalchemy.exc import DBAPIError
 from adapters.event_store.event_log import RecorderEventLog
 from projections.database import snapshot
 from projections.deployments import DEPLOYMENTS, resolve_deployment
+from projections.pruning import find_horizons
+from projections.view import View
 from service.cli.errors import LogMissing, ViewsMissing, ViewsUnreadable
+from service.cli.moments import shown
 from service.settings import Settings
 from service.stores import StoreMissing, stores_of
 
@@ -63,6 +67,20 @@ def deployment_id(settings: Settings, reference: str) -> UUID:
     except ValueError:
         with reading_views(settings) as connection:
             return resolve_deployment(connection, reference).id
+
+
+def deleted_before(connection: Connection, *views: View) -> datetime | None:
+    """Before which moment these views may lack rows of what was; ``None`` where they lack none."""
+    horizons = find_horizons(connection)
+    return max((horizons[view.name] for view in views if view.name in horizons), default=None)
+
+
+def on_deleted(connection: Connection, view: View, since: datetime | None) -> str:
+    """The remark that rows of a view from ``since`` on were deleted, if so (``None``: from the beginning)."""
+    before = deleted_before(connection, view)
+    if before is None or (since is not None and since >= before):
+        return ""
+    return f"most from before {shown(before)} UTC is not in the views any more, as retention has it"
 
 
 def deployment_names(connection: Connection, ids: Collection[UUID]) -> Mapping[UUID, str]:

@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 
 from projections.querying import DEFAULT_LIMIT
-from projections.rejected_records import find_rejected_records
+from projections.rejected_records import REJECTED_RECORDS_VIEW, find_rejected_records
 from service.cli.options import Interval, Limit, Output, Since, Watch
 from service.cli.output import Answer, OutputFormat, limited
-from service.cli.reading import reading_views
+from service.cli.reading import on_deleted, reading_views
 from service.cli.tables import rejected_table
 from service.cli.watch import show
 from service.settings import load_settings
@@ -36,6 +36,7 @@ def rejected(
             rows = find_rejected_records(
                 connection, topic=topic, code=code, source=source, record_id=record_id, since=since, limit=limit
             )
-        return Answer(rows, lambda width: rejected_table(rows, width), limited(len(rows), limit))
+            deleted = on_deleted(connection, REJECTED_RECORDS_VIEW, since)
+        return Answer(rows, lambda width: rejected_table(rows, width), limited(len(rows), limit) or deleted)
 
     show(ask, output, watch=watch, interval=interval)

@@ -12,13 +12,13 @@ from domain.autoscaling.rules import ScalingPolicy
 from domain.errors import CommandRejected
 from domain.simulation.model import SimulationModel
 from domain.simulation.recorded import SampleArrival
-from domain.simulation.simulate import Simulated, reenacted, tried, tried_before_deploying
+from domain.simulation.simulate import Simulated, ends_at, reenacted, tried, tried_before_deploying
 from domain.simulation.trial import TrialLimits
 from handlers.recorded_past import PastLimits, read_past
 from service.cli import simulate_options as options
 from service.cli.errors import RulesRefused
 from service.cli.model_files import read_model
-from service.cli.moments import now
+from service.cli.moments import now, shown
 from service.cli.options import Output
 from service.cli.output import Answer, OutputFormat, give, note
 from service.cli.plot_page import write_page
@@ -34,6 +34,7 @@ from service.cli.simulate_answer import (
     remarks_on,
     title_of,
 )
+from service.cli.simulate_missing import without_samples
 from service.cli.simulate_samples import SampleSource, arrivals_of
 from service.settings import Settings, load_settings
 
@@ -88,6 +89,8 @@ def simulate(  # noqa: PLR0913 - each is an option, given by its name
         found = simulator.before_deploying(source, since, until, 1 if replicas is None else replicas)
     found = replace(found, flap_seconds=flap_window)
     data = found.told()
+    for warning in data.warnings:
+        note(f"warning: {warning}")
     give(Answer(data, partial(drawn, data)), output)
     plots = plots_of(found)
     if plot:
@@ -124,6 +127,10 @@ class _Simulator:
         most = PastLimits(reports=self._most, evaluations=self._most)
         with reading_log(self._settings) as log:
             past = asyncio.run(read_past(log, key, since, until, policies=wanted, limits=most))
+        warnings = [*without_samples(self._policies, past.arrivals, needs_some=False)]
+        if (end := ends_at(past, since, until)) < until:
+            warnings.append(f"the simulation ends at {shown(end)} UTC, when the destruction of the deployment began")
+            until = end
         courses = [Course(RECORDED, reenacted(past, since, until, self._limits))]
         for name, policy in self._policies.items():
             run = partial(tried, past, policy, since, until, model=self._model, limits=self._limits)
@@ -137,6 +144,7 @@ class _Simulator:
             courses=courses,
             policies=self._policies,
             model=self._model,
+            warnings=warnings,
         )
 
     def before_deploying(
@@ -145,8 +153,11 @@ class _Simulator:
         """Simulate on samples alone."""
         if not self._policies:
             raise typer.BadParameter("--rules have to be given where there is no --deployment")
+        if since is not None and until is not None:
+            _check_span(since, until)
         policies = list(self._policies.values())
         arrivals: Sequence[SampleArrival] = arrivals_of(source, policies, self._settings, since, until, self._most)
+        warnings = without_samples(self._policies, arrivals, needs_some=True)
         begin = since or arrivals[0].at
         end = until or arrivals[-1].at + datetime.resolution
         _check_span(begin, end)
@@ -163,6 +174,7 @@ class _Simulator:
             courses=courses,
             policies=self._policies,
             model=self._model,
+            warnings=warnings,
         )
 
 

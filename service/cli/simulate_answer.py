@@ -71,13 +71,14 @@ class ToldCourse:
 
 @dataclass(frozen=True, slots=True)
 class ToldSimulation:
-    """The whole answer; ``assumptions`` are sentences for people."""
+    """The whole answer; ``assumptions`` and ``warnings`` are sentences for people."""
 
     deployment_id: UUID | None
     since: datetime
     until: datetime
     model: SimulationModel
     assumptions: Sequence[str]
+    warnings: Sequence[str]
     flap_seconds: float
     courses: Sequence[ToldCourse]
 
@@ -94,6 +95,7 @@ class Simulation:
     policies: Mapping[str, ScalingPolicy]
     model: SimulationModel
     flap_seconds: float = 600.0
+    warnings: Sequence[str] = ()
 
     def told(self) -> ToldSimulation:
         """Everything for programs."""
@@ -101,7 +103,14 @@ class Simulation:
         modelled = any(course.modelled_from is not None for course in courses)
         assumptions = ("This is a model.", *self.model.described()) if modelled else ()
         return ToldSimulation(
-            self.deployment_id, self.since, self.until, self.model, assumptions, self.flap_seconds, courses
+            self.deployment_id,
+            self.since,
+            self.until,
+            self.model,
+            assumptions,
+            self.warnings,
+            self.flap_seconds,
+            courses,
         )
 
     def _told(self, course: Course) -> ToldCourse:

@@ -11,24 +11,28 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from sqlalchemy import Connection
 
-from projections.autoscaling_decisions import AutoscalingDecisionRow, find_decisions
+from projections.autoscaling_decisions import AUTOSCALING_DECISIONS_VIEW, AutoscalingDecisionRow, find_decisions
+from projections.deployment_fold import DEPLOYMENTS_VIEW
 from projections.deployments import DeploymentRow, resolve_deployment
 from projections.replicas import ReplicaCountsRow, replica_history
 from service.cli.describe import decision_of
 from service.cli.explanation import in_one_line
-from service.cli.moments import now, past_moment, shown
+from service.cli.moments import LogPoint, check_order, now, past_moment, shown
 from service.cli.options import Deployment, Output
 from service.cli.output import Answer, Column, OutputFormat, clean, give, note, table
+from service.cli.past import seeing
 from service.cli.plot_page import write_page
 from service.cli.plot_text import draw_text, legend, sign_of
 from service.cli.plots import Mark, Plot, Series, write_png
-from service.cli.reading import reading_views
-from service.settings import load_settings
+from service.cli.reading import deleted_before, reading_views
+from service.settings import Settings, load_settings
 
 #: Most changes of the numbers, and most decisions, of one timeline (count): the newest.
 _MOST: Final = 20_000
 #: Most decisions that a terminal lists below the drawing (count): the newest.
 _LISTED: Final = 20
+#: What a timeline is drawn from.
+_VIEWS: Final = (DEPLOYMENTS_VIEW, AUTOSCALING_DECISIONS_VIEW)
 
 _HELP: Final = "this time: ISO 8601 (UTC), or 5m, 2h, 3d ago."
 From = Annotated[
@@ -70,9 +74,10 @@ def timeline(
 
     In the terminal, or as a page or a picture.
     """
+    if since is not None and until is not None:
+        check_order(LogPoint(moment=since), LogPoint(moment=until))
     settings = load_settings()
-    with reading_views(settings) as connection:
-        found = timeline_of(connection, resolve_deployment(connection, deployment), since, until)
+    found = _found(settings, deployment, since, until)
     plot = plot_of(found)
     if html is not None:
         write_page(html, f"Timeline of {plot.title}", [plot])
@@ -86,12 +91,26 @@ def timeline(
         give(Answer(found._asdict(), lambda width: _drawn(found, plot, width), remark), output)
 
 
+def _found(settings: Settings, deployment: str, since: datetime | None, until: datetime | None) -> Timeline:
+    """Collect a timeline from the live views, or from the log where they do not go back so far any more."""
+    with reading_views(settings) as connection:
+        row = resolve_deployment(connection, deployment)
+        deleted = deleted_before(connection, *_VIEWS)
+        if deleted is None or max(since or row.created_at, row.created_at) >= deleted:
+            return timeline_of(connection, row, since, until)
+    reference = str(row.id)
+    with seeing(settings, LogPoint(moment=now()), of=reference, views=_VIEWS) as seen:
+        return timeline_of(seen.connection, resolve_deployment(seen.connection, reference), since, until)
+
+
 def timeline_of(connection: Connection, row: DeploymentRow, since: datetime | None, until: datetime | None) -> Timeline:
     """Collect what the views hold of a time. Raises ``typer.BadParameter`` for one that ends before it begins."""
     begin = max(since or row.created_at, row.created_at)
     end = until or (row.updated_at if row.lifecycle.is_ending else max(now(), row.updated_at))
     if end <= begin:
-        raise typer.BadParameter(f"--to {shown(end)} is not after the beginning, {shown(begin)}")
+        last = f"--to {shown(end)}" if until else f"its end, {shown(end)},"
+        first = f"--from {shown(begin)}" if begin == since else f"its creation, {shown(begin)}"
+        raise typer.BadParameter(f"{last} is not after {first}")
     before = replica_history(connection, row.id, until=begin, limit=1)
     counts = replica_history(connection, row.id, since=begin, until=end, limit=_MOST)
     decisions = find_decisions(connection, deployment_id=row.id, since=begin, until=end, limit=_MOST)

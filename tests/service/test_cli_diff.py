@@ -1,10 +1,26 @@
 """`routekeeper diff`: what changed between two moments."""
 
+import asyncio
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.event_store.event_log import open_sqlite_log
+from domain.pauses import (
+    PAUSES_ID,
+    EffectsPaused,
+    EffectsResumed,
+    Everything,
+    PauseEvent,
+    ResourceGroup,
+    SingleDeployment,
+)
+from domain.recorded import OperationCause, RecordedEvent
+from handlers.ports import LogBatch
+from service.cli.moments import log_point
 from tests.cli_support import CHAT, GONE, SEARCH, Run, json_of, told
 
 
@@ -75,8 +91,73 @@ def test_the_end_does_not_lie_before_the_beginning(run: Run) -> None:
     refused = run("diff", "--from", "20", "--to", "10")
 
     assert refused.exit_code == 2
-    assert "--to is position 10, before --from at position 20" in refused.stderr
+    assert "--to position 10 is before --from position 20" in refused.stderr
 
 
 def test_from_before_the_first_event_is_said_so(run: Run) -> None:
     assert "From before the first event to" in run("diff", "--from", "0").stdout
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"), [("2026-03-02", "2026-03-01"), ("40", "2026-03-01T12:00:05Z"), ("2026-03-01T12:00:30Z", "1")]
+)
+def test_both_ends_of_a_reversed_time_are_named(run: Run, begin: str, end: str) -> None:
+    """Whether they are given as times or as positions."""
+    refused = " ".join(run("diff", "--from", begin, "--to", end).stderr.replace("│", " ").split())
+
+    assert f"--to {spoken(end)} is before --from {spoken(begin)}" in refused
+
+
+def spoken(point: str) -> str:
+    return log_point(point).in_words
+
+
+def pause(tmp_path: Path, *events: PauseEvent) -> int:
+    """Let pauses happen after all else; gives the position of the first."""
+
+    async def happen() -> int:
+        with closing(open_sqlite_log(tmp_path / "events.db")) as log:
+            recorded = [
+                RecordedEvent(PAUSES_ID, version, OperationCause(operation="test"), event)
+                for version, event in enumerate(events, start=1)
+            ]
+            return (await log.append(LogBatch(events=recorded)))[0]
+
+    return asyncio.run(happen())
+
+
+AT = datetime(2026, 3, 1, 13, tzinfo=UTC)
+ALL = Everything()
+
+
+def test_pauses_between_are_listed(run: Run, tmp_path: Path) -> None:
+    first = pause(
+        tmp_path,
+        EffectsPaused(at=AT, scope=ALL, actor="alice", reason="a drill"),
+        EffectsResumed(at=AT, scope=ALL, actor="alice", reason="it is over"),
+    )
+
+    both = json_of(run("diff", "--from", str(first - 1), "-o", "json"))["pauses"]
+    second = json_of(run("diff", "--from", str(first), "-o", "json"))["pauses"]
+
+    assert [(each["is_paused"], each["reason"]) for each in both] == [(True, "a drill"), (False, "it is over")]
+    assert second == both[1:]
+    shown = run("diff", "--from", str(first - 1)).stdout
+    assert "everything paused by alice: a drill" in shown
+    assert "everything resumed by alice: it is over" in shown
+    assert "Nothing changed." not in shown
+
+
+def test_of_one_deployment_only_its_pauses_are_listed(run: Run, tmp_path: Path) -> None:
+    scopes = (
+        Everything(),
+        ResourceGroup(resource_group="gpu"),
+        ResourceGroup(resource_group="edge"),
+        SingleDeployment(deployment_id=CHAT),
+        SingleDeployment(deployment_id=GONE),
+    )
+    first = pause(tmp_path, *(EffectsPaused(at=AT, scope=scope, reason="", actor="") for scope in scopes))
+
+    found = json_of(run("diff", "--from", str(first - 1), "-d", "chat", "-o", "json"))["pauses"]
+
+    assert [each["position"] - first for each in found] == [0, 1, 3]

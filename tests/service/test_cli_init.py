@@ -58,13 +58,14 @@ async def test_topics_that_are_missing_are_created_and_checked(tmp_path: Path, k
     prefix = f"test-{uuid4()}"
     names = ("commands", "routes", "metrics", "dead_letters", "events", "desired_routes")
     topics = {f"ROUTEKEEPER_KAFKA__TOPICS__{name.upper()}": f"{prefix}.{name}" for name in names}
+    topics["ROUTEKEEPER_AUDIT__HEADS_TOPIC"] = f"{prefix}.heads"
     run = runner_for(tmp_path, ROUTEKEEPER_KAFKA__BOOTSTRAP_SERVERS=kafka.bootstrap_servers, **topics)
 
     first = await asyncio.to_thread(run, "init")
     second = await asyncio.to_thread(run, "init", "--repartition")
 
-    assert first.stdout.count(": created\n") == 7, first.stderr
-    assert f"topic {prefix}.commands: is there" in second.stdout
+    assert first.stdout.count(": created\n") == 8, first.stderr
+    assert second.stdout.count(": is there\n") == 8, "the log and seven topics"
     assert f"partitions of {prefix}.commands, {prefix}.routes, {prefix}.metrics: 4 each" in second.stdout
 
 

@@ -112,8 +112,12 @@ def test_what_was_not_there_yet_is_said(tmp_path: Path, run: Run) -> None:
     lived_through(tmp_path, run)
 
     early = run("describe", "deployment", "search", "--at", "1")
+    never = run("describe", "deployment", "nowhere", "--at", "1")
 
-    assert (early.exit_code, early.stderr) == (1, "error: no deployment has the id, id prefix or name 'search'\n")
+    said = "error: deployment search did not exist yet at position 1: it was created at 2026-03-01 12:00:"
+    assert (early.exit_code, never.exit_code) == (1, 1)
+    assert early.stderr.startswith(said)
+    assert never.stderr == "error: no deployment has the id, id prefix or name 'nowhere'\n"
 
 
 def test_the_past_cannot_be_watched(run: Run) -> None:

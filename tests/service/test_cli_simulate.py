@@ -12,6 +12,7 @@ import pytest
 from domain.autoscaling.metric import MetricSource
 from domain.autoscaling.rules import ScalingPolicy
 from domain.autoscaling.target_tracking import TargetTrackingRule, TargetType
+from domain.commands import DestroyDeployment
 from tests.adapters.prometheus_server import prometheus_server, success
 from tests.cli_support import Run, json_of, row_of, runner_for
 from tests.executor_world import is_ready, world_of
@@ -169,6 +170,14 @@ def test_samples_come_from_prometheus_by_the_rules_own_query(tmp_path: Path, run
         (["--samples", "SAMPLES", "--rules", "RULES", "--plot", "--json"], "--plot would stand in the middle"),
         (["--prometheus", "http://127.0.0.1:1", "--rules", "RULES", "--from", FROM], "no rule has a query"),
         (["--samples", "SAMPLES", "--rules", "BOUNDS"], "min_replicas 30 is above max_replicas 20"),
+        (
+            ["--samples", "SAMPLES", "--rules", "OTHER"],
+            "rule queue finds no sample of metric 'queue' from source kernel (there is 'queue' from source inference-",
+        ),
+        (
+            ["--samples", "SAMPLES", "--rules", "RULES", "--from", TO, "--to", FROM],
+            "--from 2026-03-01T12:05:00+00:00 is not before --to 2026-03-01T12:00:00+00:00",
+        ),
     ],
 )
 def test_what_cannot_be_says_why(tmp_path: Path, run: Run, arguments: list[str], complaint: str) -> None:
@@ -176,9 +185,47 @@ def test_what_cannot_be_says_why(tmp_path: Path, run: Run, arguments: list[str],
         "RULES": rules(tmp_path, "some.json", policy(5)),
         "BOUNDS": rules(tmp_path, "bounds.json", policy(5, min_replicas=30)),
         "SAMPLES": samples(tmp_path),
+        "OTHER": rules(tmp_path, "other.json", policy(5, source=MetricSource.KERNEL)),
     }
 
     told = run("simulate", *[files.get(argument, argument) for argument in arguments])
 
     assert told.exit_code != 0
     assert complaint in " ".join(told.stderr.replace("│", " ").split())
+
+
+def test_a_rule_that_finds_no_sample_is_named_beside_the_answer(tmp_path: Path, run: Run) -> None:
+    """Or its silence would be taken for a quiet metric."""
+    busy = policy(5).rules[0].model_copy(update={"name": "busy", "metric": "gpu_util"})
+    file = rules(tmp_path, "both.json", policy(5).model_copy(update={"rules": (*policy(5).rules, busy)}))
+
+    told = run("simulate", "--samples", samples(tmp_path), "--rules", file, "--json")
+
+    said = f"{file}: rule busy finds no sample of metric 'gpu_util' from source inference-framework (there is 'queue')"
+    assert json_of(told)["warnings"] == [said]
+    assert told.stderr == f"warning: {said}\n"
+
+
+def test_a_simulation_ends_when_the_destruction_begins(tmp_path: Path, run: Run) -> None:
+    async def lives_and_is_destroyed() -> None:
+        async with world_of(tmp_path, reconciler=True) as world:
+            await world.create(replica_count=2, scaling_policy=policy(10))
+            await world.until(D1, is_ready)
+            await world.live(60)
+            await world.sample(D1, 40)
+            await world.live(60)
+            await world.when(DestroyDeployment(deployment_id=D1))
+            await world.live(60)
+
+    asyncio.run(lives_and_is_destroyed())
+    whole = ("simulate", "-d", str(D1), "--from", FROM, "--rules", rules(tmp_path, "some.json", policy(5)))
+
+    told = run(*whole, "--to", "2026-03-01T14:00:00Z", "--json")
+    too_late = run(*whole, "--from", "2026-03-01T13:00:00Z", "--to", "2026-03-01T14:00:00Z")
+
+    found = json_of(told)
+    assert found["until"] < "2026-03-01T12:05:00Z"
+    assert all(course["measures"]["lowest"] > 0 for course in found["courses"])
+    assert "when the destruction of the deployment began" in told.stderr
+    assert too_late.exit_code == 1
+    assert "error: the destruction of the deployment began at 2026-03-01T12:0" in too_late.stderr

@@ -101,6 +101,8 @@ def test_a_file_that_cannot_be_written_is_named(run: Run, tmp_path: Path, option
 
 def test_a_time_does_not_end_before_it_begins(run: Run) -> None:
     refused = run("timeline", "chat", "--from", "2026-03-02", *TO)
+    before_it_was = run("timeline", "chat", "--to", "2026-02-01")
 
-    assert refused.exit_code == 2
-    assert "is not after the beginning" in refused.stderr
+    assert (refused.exit_code, before_it_was.exit_code) == (2, 2)
+    assert "--to 2026-03-01 12:01:00 UTC is before --from 2026-03-02 00:00:00 UTC" in refused.stderr
+    assert "--to 2026-02-01 00:00:00 is not after its creation" in before_it_was.stderr

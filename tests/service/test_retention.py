@@ -92,6 +92,7 @@ async def test_who_is_told_to_stop_does_not_wait_for_the_next_round(log: Recorde
     [
         ("ROUTEKEEPER_RETENTION__EVALUATIONS_SECONDS", "7199"),
         ("ROUTEKEEPER_RETENTION__SAMPLES_SECONDS", "0"),
+        ("ROUTEKEEPER_RETENTION__VIEWS_SECONDS", "86399"),
         ("ROUTEKEEPER_RETENTION__BATCH_ROWS", "0"),
     ],
 )

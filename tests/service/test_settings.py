@@ -201,3 +201,17 @@ def test_a_file_of_settings_that_is_not_there_is_named(monkeypatch: pytest.Monke
 
 def test_the_reference_in_the_documentation_is_up_to_date() -> None:
     assert REFERENCE.read_text() == reference(), "run: make settings-reference"
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("routekeeper.events", "is 'routekeeper.events', and so is kafka.topics.events: each needs a topic of its own"),
+        ("two words", "'two words' is no topic's name"),
+    ],
+)
+def test_tree_heads_need_a_topic_of_their_own(monkeypatch: pytest.MonkeyPatch, name: str, complaint: str) -> None:
+    monkeypatch.setenv("ROUTEKEEPER_AUDIT__HEADS_TOPIC", name)
+
+    with pytest.raises(SettingsInvalid, match=f"ROUTEKEEPER_AUDIT__HEADS_TOPIC: {complaint}"):
+        load_settings()
