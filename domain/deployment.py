@@ -14,7 +14,7 @@ from domain.autoscaling.metric import MetricSource
 from domain.autoscaling.rules import Pause, ScalingPolicy
 from domain.operations import Operation, OperationFailure
 from domain.revision import Revision
-from domain.routes import Route, RouteStatus
+from domain.routes import Route, Routes, RouteStatus
 
 
 class Lifecycle(StrEnum):
@@ -103,7 +103,7 @@ class Deployment:
     by a command, apart from the policy; ``override_ended`` says when the last override ended, and with which count;
     ``watermarks_used`` is up to when samples of each metric were acted on by a step rule; ``start_failures`` counts
     routes in a row that failed to start; ``intent_version`` is the version at which what is asked of the deployment
-    last changed.
+    last changed; ``worked_out`` is where :func:`domain.work.next_work` keeps its answer.
     """
 
     id: UUID
@@ -123,7 +123,7 @@ class Deployment:
     scaling_pause: Pause = Pause.NONE
     override: ReplicaOverride | None = None
     override_ended: Recommendation | None = None
-    routes: Mapping[UUID, Route] = field(default_factory=dict)
+    routes: Routes = field(default_factory=Routes)
     endpoint: Endpoint = field(default_factory=Endpoint)
     last_scaled_at: datetime | None = None
     rules_fired_at: Mapping[str, datetime] = field(default_factory=dict)
@@ -134,6 +134,7 @@ class Deployment:
     scale_out_not_before: datetime | None = None
     forced: bool = False
     intent_version: int = 1
+    worked_out: Any = field(default=None, init=False, compare=False, repr=False)
 
     def changed(self, **changes: Any) -> "Deployment":  # noqa: ANN401 - any of the fields
         """Give a deployment that differs in these fields."""
@@ -143,6 +144,7 @@ class Deployment:
             set_field(new, value)
         for name, value in changes.items():
             object.__setattr__(new, name, value)
+        object.__setattr__(new, "worked_out", None)
         return new
 
     @property
@@ -163,7 +165,7 @@ class Deployment:
     @property
     def active_count(self) -> int:
         """How many routes count as replicas."""
-        return sum(route.status.is_active for route in self.routes.values())
+        return self.routes.active_count
 
     @property
     def healthy_count(self) -> int:
@@ -171,6 +173,6 @@ class Deployment:
         return sum(route.status is RouteStatus.HEALTHY for route in self.routes.values())
 
 
-_NAMES: Final = [each.name for each in fields(Deployment)]
+_NAMES: Final = [each.name for each in fields(Deployment) if each.init]
 _VALUES: Final[Callable[[Deployment], tuple[Any, ...]]] = attrgetter(*_NAMES)
 _SETTERS: Final = [getattr(Deployment, name).__set__ for name in _NAMES]

@@ -19,7 +19,7 @@ from domain.deployment import (
 )
 from domain.failures import FailureKind
 from domain.operations import Operation, OperationFailure
-from domain.routes import Route, RouteStatus
+from domain.routes import Route, Routes, RouteStatus
 
 #: Events that change what is asked of the deployment, as opposed to what was found out or done.
 _INTENTS: Final = (
@@ -112,7 +112,7 @@ def _changes(state: Deployment, event: e.DeploymentEvent) -> dict[str, Any]:
             forced = state.forced or event.force
             return {"lifecycle": Lifecycle.DESTROYING, "override": None, "forced": forced, "failures": {}}
         case e.DeploymentDestroyed():
-            return {"lifecycle": Lifecycle.DESTROYED, "routes": {}, "failures": {}, "endpoint": Endpoint()}
+            return {"lifecycle": Lifecycle.DESTROYED, "routes": Routes(), "failures": {}, "endpoint": Endpoint()}
         case e.EndpointRegistrationFailed() | e.EndpointUnregistrationFailed() | e.ScalingFailed():
             return _operation_failed(state, event)
         case e.DesiredReplicasCalculationFailed():
@@ -175,11 +175,11 @@ def _scaled_out(state: Deployment, event: e.ScaledOut) -> dict[str, Any]:
         )
         for route_id in event.route_ids
     }
-    return _routes_changed(state, {**state.routes, **added}, event)
+    return _routes_changed(state, Routes(state.routes | added), event)
 
 
 def _routes_terminating(state: Deployment, event: e.RoutesTerminating) -> dict[str, Any]:
-    routes = dict(state.routes)
+    routes = Routes(state.routes)
     for route_id in event.route_ids:
         if route := routes.get(route_id):
             terminating = RouteStatus.TERMINATING
@@ -188,7 +188,7 @@ def _routes_terminating(state: Deployment, event: e.RoutesTerminating) -> dict[s
 
 
 def _routes_changed(
-    state: Deployment, routes: Mapping[UUID, Route], event: e.ScaledOut | e.RoutesTerminating
+    state: Deployment, routes: Routes, event: e.ScaledOut | e.RoutesTerminating
 ) -> dict[str, Any]:
     return {
         "routes": routes,
@@ -199,7 +199,7 @@ def _routes_changed(
 
 
 def _route_status_reported(state: Deployment, event: e.RouteStatusReported) -> dict[str, Any]:
-    routes = dict(state.routes)
+    routes = Routes(state.routes)
     for change in event.changes:
         if change.status.is_terminal:
             routes.pop(change.route_id, None)

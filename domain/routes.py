@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from uuid import UUID
 
 
@@ -58,6 +59,21 @@ class Route:
     traffic_ratio: float
     created_at: datetime
     status_since: datetime
+
+
+class Routes(dict[UUID, Route]):
+    """A deployment's routes by id. Never changed: what is counted is counted once for all states that share them."""
+
+    @cached_property
+    def active_count(self) -> int:
+        """How many of them count as replicas."""
+        return sum(route.status.is_active for route in self.values())
+
+    @cached_property
+    def unhealthy_since(self) -> datetime | None:
+        """Since when the one is unhealthy that is so for longest."""
+        unhealthy = (route.status_since for route in self.values() if route.status is RouteStatus.UNHEALTHY)
+        return min(unhealthy, default=None)
 
 
 def termination_order(routes: Iterable[Route]) -> list[Route]:
