@@ -1,11 +1,10 @@
 """A deployment as it is: everything that its events add up to."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from domain.autoscaling.decision import ReasonKey
@@ -94,7 +93,7 @@ class Endpoint:
         return max(moments, default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Deployment:
     """The state of one deployment after ``version`` events; times are the events' own.
 
@@ -138,13 +137,9 @@ class Deployment:
 
     def changed(self, **changes: Any) -> "Deployment":  # noqa: ANN401 - any of the fields
         """Give a deployment that differs in these fields."""
-        # Instead of dataclasses.replace, with which evolving by one event takes 10 instead of 6 µs.
+        # Instead of dataclasses.replace, with which evolving by one event takes 10 instead of 4 µs; with slots it is 6.
         new: Deployment = object.__new__(Deployment)
-        for set_field, value in zip(_SETTERS, _VALUES(self), strict=True):
-            set_field(new, value)
-        for name, value in changes.items():
-            object.__setattr__(new, name, value)
-        object.__setattr__(new, "worked_out", None)
+        new.__dict__.update(self.__dict__, worked_out=None, **changes)
         return new
 
     @property
@@ -171,8 +166,3 @@ class Deployment:
     def healthy_count(self) -> int:
         """How many routes are healthy."""
         return sum(route.status is RouteStatus.HEALTHY for route in self.routes.values())
-
-
-_NAMES: Final = [each.name for each in fields(Deployment) if each.init]
-_VALUES: Final[Callable[[Deployment], tuple[Any, ...]]] = attrgetter(*_NAMES)
-_SETTERS: Final = [getattr(Deployment, name).__set__ for name in _NAMES]

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, assert_never
-from uuid import UUID
 
 from domain import events as e
 from domain.autoscaling.history import Recommendation

@@ -110,7 +110,7 @@ class Draft:
             events=[*self.events, *rejections],
             positions=list(self.moves.values()),
             outcomes=list(self.outcomes.values()),
-            due=list(self._due()),
+            due=list(self._changed_due_work()),
             samples=self.samples,
             evaluations=self.evaluations,
         )
@@ -246,17 +246,15 @@ class Draft:
     def _refuse(self, record: ReceivedRecord, refusal: Refusal) -> None:
         self.refused.setdefault(record.origin, []).append((record, refusal))
 
-    def _due(self) -> Iterable[DueWork]:
+    def _changed_due_work(self) -> Iterable[DueWork]:
         rows: dict[UUID, DueWork] = {}
         for key, before in self.touched.items():
             state = self.states[key]
             if state is None:
                 continue
-            row = self._due_work(state)
             # What the log holds about a deployment's work is what its last committed state came to.
-            known = None if before is None else self._due_work(before)
-            if known is None or (row.due_at, row.scales) != (known.due_at, known.scales):
-                rows[key] = row
+            if before is None or self._due(state) != self._due(before):
+                rows[key] = self._due_work(state)
         rows |= {key: self._due_work(state) for key in self.restated if (state := self.states[key]) is not None}
         for key in (*self.touched, *[report.deployment_id for report in self.samples]):
             if not self.context.owns(key) and (state := self.states[key]) is not None:
@@ -265,11 +263,15 @@ class Draft:
         return rows.values()
 
     def _due_work(self, state: Deployment) -> DueWork:
-        work = next_work(state, self.context.limits)
+        due_at, is_scaling = self._due(state)
         return DueWork(
             deployment_id=state.id,
             hash=self.context.partition_hash(state.id),
-            due_at=work.due_at if work else None,
+            due_at=due_at,
             version=state.version,
-            scales=scales(state),
+            scales=is_scaling,
         )
+
+    def _due(self, state: Deployment) -> tuple[datetime | None, bool]:
+        work = next_work(state, self.context.limits)
+        return work and work.due_at, scales(state)
