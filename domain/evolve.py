@@ -186,9 +186,7 @@ def _routes_terminating(state: Deployment, event: e.RoutesTerminating) -> dict[s
     return _routes_changed(state, routes, event)
 
 
-def _routes_changed(
-    state: Deployment, routes: Routes, event: e.ScaledOut | e.RoutesTerminating
-) -> dict[str, Any]:
+def _routes_changed(state: Deployment, routes: Routes, event: e.ScaledOut | e.RoutesTerminating) -> dict[str, Any]:
     return {
         "routes": routes,
         "last_scaled_at": event.at,

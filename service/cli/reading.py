@@ -33,7 +33,8 @@ def reading_views(settings: Settings) -> Iterator[Connection]:
             yield connection
     except DBAPIError as error:
         cause = str(error.orig).partition("\n")[0]
-        if "no such table" in cause or "does not exist" in cause:
+        # The last is what SQLite says to a reader while the first writer is only just opening the file.
+        if any(words in cause for words in ("no such table", "does not exist", "write a readonly database")):
             raise ViewsMissing(nothing_yet("views", stores.views_place)) from None
         raise ViewsUnreadable(f"the views at {stores.views_place} cannot be read: {cause}") from None
     finally:
