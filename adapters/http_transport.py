@@ -15,8 +15,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     The errors are httpx's: what never left this machine is a :class:`httpx.ConnectError` or
     :class:`httpx.ConnectTimeout`, everything else may have reached the server. No cookies are kept, no redirects
-    followed, nothing is taken from the environment, and answers are not unpacked. A request other than POST is sent once
-    more where a connection breaks that had been used before.
+    followed, nothing is taken from the environment, and answers are not unpacked. A request other than POST is sent
+    once more where a connection breaks that had been used before.
     """
 
     def __init__(self, certificates: ssl.SSLContext, *, max_connections: int, keepalive_seconds: float) -> None:
