@@ -4,7 +4,6 @@ Each takes a sequence of deployments and answers for every one of them: done, fa
 failure, also one of the repository, stays with the deployment that it concerns.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -14,7 +13,7 @@ from uuid import UUID
 from domain.chunks import chunks
 from domain.deployment import Deployment
 from domain.failures import FailureKind
-from domain.routes import Route, termination_order
+from domain.routes import Route
 from handlers.app_proxy import DEFAULT_TIMEOUT_SECONDS, AppProxyClient
 from handlers.app_proxy_errors import failure_kind
 from handlers.client_session import ClientPool
@@ -24,14 +23,14 @@ from handlers.deployment_repository import (
     AutoScalingRule,
     BatchUpdater,
     DeploymentRepository,
-    RouteCreator,
     ScalingGroupProxyTarget,
 )
-from handlers.isolation import attempt, fetch_apart, store_apart
+from handlers.isolation import attempt, fetch_apart, side_by_side, store_apart
 from handlers.ledger import ExecutionLedger, failure_code, failure_text
 from handlers.log_context import concerning
 from handlers.proxy_calls import ProxyCalls
 from handlers.results import DeploymentExecutionResult
+from handlers.route_changes import RouteChange, route_change
 from handlers.traces import TraceOf, no_trace
 
 log = logging.getLogger(__name__)
@@ -51,6 +50,7 @@ _UNREGISTER = "Failed to unregister endpoint"
 _Targets = Mapping[str, ScalingGroupProxyTarget | None]
 _ProxyCall = Callable[[AppProxyClient, Deployment], Awaitable[T]]
 _OnFailure = Callable[[Deployment, Exception], None]
+_Store = Callable[[Mapping[UUID, T]], Awaitable[None]]
 
 
 class DeploymentExecutor:
@@ -81,6 +81,7 @@ class DeploymentExecutor:
     async def check_pending_deployments(self, deployments: Sequence[Deployment]) -> DeploymentExecutionResult:
         """Register each endpoint at the proxy of its scaling group and store the URL that the proxy gives.
 
+        URLs that come at about the same time are stored together; a call that takes long keeps no other's URL waiting.
         Skipped: deployments without a target revision or without a proxy target. An endpoint that the proxy has
         already is adopted.
         """
@@ -100,8 +101,11 @@ class DeploymentExecutor:
                 group = deployment.resource_group
                 log.warning("No proxy target found for scaling group %s, skipping deployment %s", group, deployment.id)
                 ledger.skip(deployment)
-        urls = await self._call_proxies(ledger.remaining(), targets, _register, failed)
-        ledger.fail_each(await store_apart(self._repo.update_endpoint_urls_bulk, urls), _REGISTER)
+
+        async def store(urls: Mapping[UUID, str]) -> None:
+            ledger.fail_each(await store_apart(self._repo.update_endpoint_urls_bulk, urls), _REGISTER)
+
+        await self._call_proxies(ledger.remaining(), targets, _register, failed, store)
         return ledger.result()
 
     async def check_ready_deployments_that_need_scaling(
@@ -126,10 +130,10 @@ class DeploymentExecutor:
         """Make the routes that are missing, or take away those that are too many; skipped where neither is so."""
         ledger = ExecutionLedger(deployments)
         routes = await self._active_routes(ledger)
-        changes: dict[UUID, _RouteChange] = {}
+        changes: dict[UUID, RouteChange] = {}
         for deployment in ledger.remaining():
             try:
-                change = _route_change(deployment, routes.get(deployment.id, ()))
+                change = route_change(deployment, routes.get(deployment.id, ()))
             except Exception as error:  # noqa: BLE001 - one deployment's odd route never fails its neighbours
                 ledger.fail_by(deployment, error, _SCALE)
                 continue
@@ -182,7 +186,7 @@ class DeploymentExecutor:
                 log.warning("No proxy target found for scaling group %s, leaving endpoint %s", group, deployment.id)
             else:
                 reachable.append(deployment)
-        await self._call_proxies(reachable, targets, _unregister, failed)
+        await self._call_proxies(reachable, targets, _unregister, failed, _nothing_to_store)
         return ledger.result()
 
     async def _active_routes(self, ledger: ExecutionLedger) -> Mapping[UUID, Sequence[Route]]:
@@ -200,9 +204,14 @@ class DeploymentExecutor:
         return targets
 
     async def _call_proxies(
-        self, deployments: Sequence[Deployment], targets: _Targets, call: _ProxyCall[T], failed: _OnFailure
-    ) -> dict[UUID, T]:
-        """Call the proxies for all deployments at once, as far as the limits allow; give the answers by id."""
+        self,
+        deployments: Sequence[Deployment],
+        targets: _Targets,
+        call: _ProxyCall[T],
+        failed: _OnFailure,
+        store: _Store[T],
+    ) -> None:
+        """Call the proxies for all deployments at once, as far as the limits allow; have the answers stored."""
         answers: dict[UUID, T] = {}
 
         async def call_one(deployment: Deployment) -> None:
@@ -219,9 +228,13 @@ class DeploymentExecutor:
             else:
                 answers[deployment.id] = answer
 
+        async def store_answers() -> None:
+            some = dict(answers)
+            answers.clear()
+            await store(some)
+
         for some in chunks(deployments, self._calls_at_once):
-            await asyncio.gather(*map(call_one, some))
-        return answers
+            await side_by_side(map(call_one, some), store_answers)
 
     async def _call_proxy(self, target: ScalingGroupProxyTarget, deployment: Deployment, call: _ProxyCall[T]) -> T:
         seconds = self._proxy_timeout_seconds
@@ -229,7 +242,7 @@ class DeploymentExecutor:
         client = AppProxyClient(session, target.addr, target.api_token, timeout_seconds=seconds)
         return await self._proxy_calls.run(target.addr, partial(call, client, deployment), timeout_seconds=seconds)
 
-    async def _scale_routes(self, changes: Mapping[UUID, "_RouteChange"]) -> None:
+    async def _scale_routes(self, changes: Mapping[UUID, RouteChange]) -> None:
         creators = [creator for created, _ in changes.values() for creator in created]
         victims = frozenset(route_id for _, terminated in changes.values() for route_id in terminated)
         await self._repo.scale_routes(creators, BatchUpdater(route_ids=victims) if victims else None)
@@ -260,29 +273,6 @@ class DeploymentExecutor:
         return by_hand if by_hand != len(metrics.routes_by_endpoint.get(deployment.id, ())) else None
 
 
-#: Most routes that one run makes or takes away for a deployment (count): more, decided in one go, hold up everybody.
-MAX_ROUTES_PER_RUN = 2_000
-
-_RouteChange = tuple[Sequence[RouteCreator], Sequence[UUID]]
-
-
-def _route_change(deployment: Deployment, active: Sequence[Route]) -> _RouteChange | None:
-    """What to make and what to take away now, or ``None`` where the count is right or there is nothing to run yet."""
-    missing = deployment.target_replica_count - len(active)
-    if missing < 0:
-        return (), [route.id for route in termination_order(active)[: min(-missing, MAX_ROUTES_PER_RUN)]]
-    if missing == 0 or deployment.target_revision is None:
-        return None
-    creator = RouteCreator(
-        endpoint_id=deployment.id,
-        revision_id=deployment.target_revision.revision_id,
-        session_owner=deployment.owner,
-        domain=deployment.domain,
-        project=deployment.project,
-    )
-    return [creator] * min(missing, MAX_ROUTES_PER_RUN), ()
-
-
 async def _register(client: AppProxyClient, deployment: Deployment) -> str:
     answer = await client.create_endpoint(deployment.id, create_request(deployment))
     return str(answer["endpoint"])
@@ -290,3 +280,7 @@ async def _register(client: AppProxyClient, deployment: Deployment) -> str:
 
 async def _unregister(client: AppProxyClient, deployment: Deployment) -> None:
     await client.delete_endpoint(deployment.id)
+
+
+async def _nothing_to_store(_answers: Mapping[UUID, None]) -> None:
+    """What was unregistered leaves no answer."""

@@ -1,11 +1,15 @@
-"""Calls in which one part's failure stays with that part."""
+"""Calls in which one part's failure, or slowness, stays with that part."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 from handlers.deployment_repository import BulkOperationFailed
+
+#: How long results of calls wait for those of others, to be stored together (seconds).
+_TOGETHER_SECONDS: Final = 0.05
 
 
 class _Key(Protocol):
@@ -70,3 +74,14 @@ async def store_apart(
     for key, value in values.items():
         failures |= await store_apart(store, {key: value})
     return failures
+
+
+async def side_by_side(calls: Iterable[Coroutine[Any, Any, None]], store: Callable[[], Awaitable[None]]) -> None:
+    """Make calls at the same time, and have stored what they have brought: in one go if none takes long."""
+    async with asyncio.TaskGroup() as group:
+        pending = {group.create_task(call) for call in calls}
+        while pending:
+            done, pending = await asyncio.wait(pending, timeout=_TOGETHER_SECONDS)
+            for each in done:
+                each.result()
+            await store()

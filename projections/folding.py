@@ -16,12 +16,11 @@ class ViewFold:
     """The rows of one placed view, as far as they are in memory; ``cached_rows`` (a table) are kept between batches."""
 
     def __init__(self, engine: Engine, placement: Placement, *, cached_rows: int) -> None:
-        self._engine = engine
         self.placement = placement
         self.rows = Rows(placement.view.tables, limit=cached_rows)
         self._writers = {name: TableWriter(table, engine.dialect.name) for name, table in placement.tables.items()}
 
-    def fold(self, events: Sequence[LoggedEvent]) -> None:
+    def fold(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:
         """Fold those of the events that change something here, in memory."""
         view = self.placement.view
         relevant = [logged for logged in events if type(logged.recorded.event) in view.handles]
@@ -29,7 +28,7 @@ class ViewFold:
         for logged in relevant:
             for table, key in view.keys(logged):
                 wanted[table][key] = None
-        self.load(wanted)
+        self.load(connection, wanted)
         for logged in relevant:
             view.fold(self.rows, logged)
 
@@ -43,15 +42,11 @@ class ViewFold:
         self.rows.written()
         self.placement = replace(self.placement, position=position)
 
-    def load(self, wanted: Mapping[Table, Iterable[Key]]) -> None:
+    def load(self, connection: Connection, wanted: Mapping[Table, Iterable[Key]]) -> None:
         """Have the rows with these keys in memory, before they are asked for."""
-        unknown = {table: keys for table in wanted if (keys := self.rows.of(table).unknown(wanted[table]))}
-        if not unknown:
-            return
-        # Rows that somebody else has moved on do no harm: their position has moved too, so nothing will be stored.
-        with self._engine.connect() as connection:
-            for table, keys in unknown.items():
-                self._writers[table.name].load(connection, self.rows.of(table), keys)
+        for table in wanted:
+            if unknown := self.rows.of(table).unknown(wanted[table]):
+                self._writers[table.name].load(connection, self.rows.of(table), unknown)
 
 
 def apply_batch(engine: Engine, folds: Sequence[ViewFold], events: Sequence[LoggedEvent], *, position: int) -> None:
@@ -62,10 +57,11 @@ def apply_batch(engine: Engine, folds: Sequence[ViewFold], events: Sequence[Logg
     what the database raises.
     """
     try:
-        for fold in folds:
-            fold.fold(events)
+        # What is loaded is part of the transaction: to borrow a connection and begin another one are round trips too.
         with writing(engine) as connection:
             advance(connection, [fold.placement for fold in folds], position)
+            for fold in folds:
+                fold.fold(connection, events)
             for fold in folds:
                 fold.write(connection)
     except BaseException:

@@ -96,12 +96,13 @@ class LogAudit:
 
     def examine(self, batch: Sequence[LoggedEvent | UnreadableEvent], commits: Sequence[CommitTime]) -> None:
         """Take in what comes next in the log, with its commits and the last one before."""
-        for kind, some in groupby(batch, key=type):
-            if kind is LoggedEvent:
-                self._fold.fold([each for each in some if isinstance(each, LoggedEvent)])
-            else:
-                for each in some:
-                    self._unreadable(each)
+        with self._engine.connect() as connection:
+            for kind, some in groupby(batch, key=type):
+                if kind is LoggedEvent:
+                    self._fold.fold(connection, [each for each in some if isinstance(each, LoggedEvent)])
+                else:
+                    for each in some:
+                        self._unreadable(connection, each)
         self._commits(batch, commits)
         apply_batch(self._engine, [self._fold], (), position=batch[-1].position)
 
@@ -112,9 +113,9 @@ class LogAudit:
         for position, message in reversed(dict(reversed([*errors_of(times, commits)])).items()):
             _find(self._fold.rows, logged[position], COMMITS, message)
 
-    def _unreadable(self, each: LoggedEvent | UnreadableEvent) -> None:
+    def _unreadable(self, connection: Connection, each: LoggedEvent | UnreadableEvent) -> None:
         if isinstance(each, UnreadableEvent):
-            self._fold.load({STREAMS: [str(each.stream_id)]})
+            self._fold.load(connection, {STREAMS: [str(each.stream_id)]})
             rows = self._fold.rows
             _find(rows, each, DECODES, f"{each.type} cannot be read: {each.reason}")
             if each.version:

@@ -17,6 +17,7 @@ from adapters.event_store.postgres_datastore import PostgresLimits
 from adapters.event_store.tree_keeper import TreeLimits
 from adapters.kafka.consumer_settings import ConsumerSettings
 from adapters.kafka.envelope import RecordLimits
+from adapters.kafka.publisher import PublisherLimits
 from adapters.kafka.security import KafkaSecurity
 from adapters.kafka.topics import Topics
 from adapters.postgres.sessions import SessionLimits
@@ -136,14 +137,6 @@ class ProjectionSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublisherSettings:
-    """How the log is published: events a batch (count), and the poll interval (seconds)."""
-
-    batch_size: Count = 500
-    poll_seconds: Seconds = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AdminSettings:
     """Where a worker says how it is: ``/livez``, ``/readyz`` and ``/metrics`` over HTTP.
 
@@ -215,7 +208,7 @@ class Settings(BaseSettings):
     prometheus: PrometheusSettings = Field(default_factory=PrometheusSettings)
     pauses: PauseLimits = Field(default_factory=PauseLimits)
     projections: ProjectionSettings = Field(default_factory=ProjectionSettings)
-    publisher: PublisherSettings = Field(default_factory=PublisherSettings)
+    publisher: PublisherLimits = Field(default_factory=PublisherLimits)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     history: HistorySettings = Field(default_factory=HistorySettings)

@@ -136,8 +136,7 @@ def _publisher(
         event_log,
         epoch=kafka.epoch,
         incarnation=standing.incarnation_number,
-        batch_size=settings.publisher.batch_size,
-        poll_seconds=settings.publisher.poll_seconds,
+        limits=settings.publisher,
     )
 
 

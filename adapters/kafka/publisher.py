@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiokafka.errors import KafkaError
@@ -16,6 +17,7 @@ from adapters.kafka.published import desired_route_records, event_record
 from adapters.kafka.stoppable import unless_stopped, wait_for_event
 from adapters.kafka.topics import Topics
 from domain.incarnations import FIRST_INCARNATION
+from domain.quantities import Count, Seconds, SecondsOrNone
 from domain.recorded import LoggedEvent
 from handlers.backoff import Backoff
 
@@ -40,6 +42,20 @@ class FollowedLog(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherLimits:
+    """How the log is published: events a batch (count), and how far rounds are apart (seconds).
+
+    ``pause_seconds`` at least, so that a busy log is published in larger batches; ``poll_seconds`` at most, where
+    nobody says that there is something new.
+    """
+
+    batch_size: Count = 500
+    pause_seconds: SecondsOrNone = 0.05
+    poll_seconds: Seconds = 0.5
+
+
+_DEFAULT_LIMITS = PublisherLimits()
 _DEFAULT_BACKOFF = Backoff(base=0.2, cap=10.0)
 
 
@@ -48,8 +64,7 @@ class EventPublisher:
 
     ``incarnation`` (from 1) is that of the log. After a crash some of it is published again; incarnation, position and
     version in the headers tell consumers what they have seen. Topics that were made anew (another ``epoch``) get the
-    whole log again. A batch is at most ``batch_size`` events, delivered within ``batch_seconds``; ``poll_seconds`` is
-    how often to look for events that nobody woke the publisher for. Only one at a time may run: of two, the slower one
+    whole log again. A batch is delivered within ``batch_seconds``. Only one at a time may run: of two, the slower one
     would leave older values on a compacted topic.
     """
 
@@ -61,8 +76,7 @@ class EventPublisher:
         *,
         epoch: str,
         incarnation: int = FIRST_INCARNATION,
-        batch_size: int = 500,
-        poll_seconds: float = 0.5,
+        limits: PublisherLimits = _DEFAULT_LIMITS,
         batch_seconds: float = 30.0,
         backoff: Backoff = _DEFAULT_BACKOFF,
         random: Callable[[], float] = random.random,
@@ -72,8 +86,7 @@ class EventPublisher:
         self._name = f"publisher/{epoch}"
         self._incarnation = incarnation
         self._reached = 0
-        self._batch_size = batch_size
-        self._poll_seconds = poll_seconds
+        self._limits = limits
         self._batch_seconds = batch_seconds
         self._backoff = backoff
         self._random = random
@@ -97,13 +110,15 @@ class EventPublisher:
                 wake.clear()
                 try:
                     while await self._publish_batch():
-                        failures = 0
+                        pass
+                    failures = 0
                 except (KafkaError, TimeoutError) as error:
                     failures += 1
                     await self._recover(error, failures, stop)
                 else:
                     if not is_last_round:
-                        await unless_stopped(stop, wait_for_event(wake, self._poll_seconds))
+                        await wait_for_event(stop, self._limits.pause_seconds)
+                        await unless_stopped(stop, wait_for_event(wake, self._limits.poll_seconds))
         finally:
             await self._session.close()
 
@@ -115,7 +130,7 @@ class EventPublisher:
                 f"the log was published up to position {self._reached} and now up to {position}. {ADVICE}"
             )
         self._reached = max(self._reached, position)
-        events = await self._log.read(after=position, limit=self._batch_size)
+        events = await self._log.read(after=position, limit=self._limits.batch_size)
         if not events:
             return False
         async with asyncio.timeout(self._batch_seconds):
@@ -126,7 +141,7 @@ class EventPublisher:
         # If another publisher was faster, its position counts, and what both sent is recognised by its headers.
         if await self._log.move_follower(self._name, expected=position, following=events[-1].position):
             self._reached = events[-1].position
-        return True
+        return len(events) == self._limits.batch_size
 
     async def _recover(self, error: Exception, failures: int, stop: asyncio.Event) -> None:
         # What was handed to the producer must not arrive behind what the next one sends.

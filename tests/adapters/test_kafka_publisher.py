@@ -11,7 +11,7 @@ import pytest
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.continuity import LogWentBack
 from adapters.kafka.partitioner import partition_of
-from adapters.kafka.publisher import EventPublisher
+from adapters.kafka.publisher import EventPublisher, PublisherLimits
 from adapters.kafka.topics import Topics
 from domain.events import DeploymentReady, RouteStatusChange, RouteStatusReported, RoutesTerminating, ScaledOut
 from domain.recorded import AnyEvent, LoggedEvent, OperationCause, RecordCause, RecordedEvent
@@ -72,9 +72,8 @@ async def publishing(
     kafka: KafkaConnection, topics: Topics, log: MemoryLog, *, epoch: str = "one", batch_size: int = 500
 ) -> AsyncIterator[asyncio.Event]:
     """A publisher that runs; gives what wakes it."""
-    publisher = EventPublisher(
-        kafka, topics, log, epoch=epoch, batch_size=batch_size, poll_seconds=30.0, backoff=Backoff(base=0.01, cap=0.05)
-    )
+    limits = PublisherLimits(batch_size=batch_size, poll_seconds=30.0)
+    publisher = EventPublisher(kafka, topics, log, epoch=epoch, limits=limits, backoff=Backoff(base=0.01, cap=0.05))
     stop, wake = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(publisher.run(stop, wake))
     try:
@@ -219,7 +218,7 @@ async def test_a_position_that_goes_back_ends_the_publisher_with_the_command_to_
     """An older database was put in place under a running worker."""
     log = MemoryLog()
     log.add(uuid4(), DeploymentReady(at=AT, replicas=1))
-    publisher = EventPublisher(kafka, topics, log, epoch="one", poll_seconds=30.0)
+    publisher = EventPublisher(kafka, topics, log, epoch="one", limits=PublisherLimits(poll_seconds=30.0))
     wake = asyncio.Event()
     running = asyncio.create_task(publisher.run(asyncio.Event(), wake))
     await log.until_published()
