@@ -58,11 +58,15 @@ class ToldDifference:
 
 @dataclass(frozen=True, slots=True)
 class ToldCourse:
-    """A course of events in numbers; from ``modelled_from`` on it is a model (``None``: nowhere)."""
+    """A course of events in numbers; from ``modelled_from`` on it is a model (``None``: nowhere).
+
+    ``unchecked_count``: recorded decisions that were not made again, as they were evaluated before the beginning.
+    """
 
     name: str
     measures: Measures
     modelled_from: datetime | None
+    unchecked_count: int
     difference_count: int
     differences: Sequence[ToldDifference]
     counts: Sequence[Counts]
@@ -120,6 +124,7 @@ class Simulation:
             name=course.name,
             measures=measures_of(simulated.course, self.until, flap_seconds=self.flap_seconds),
             modelled_from=recorded_until if recorded_until < self.until else None,
+            unchecked_count=simulated.unchecked,
             difference_count=len(simulated.differences),
             differences=[ToldDifference(*difference) for difference in simulated.differences[:_TOLD]],
             counts=simulated.course.counts,
@@ -171,8 +176,19 @@ def remarks_on(told: ToldSimulation) -> Sequence[str]:
             remarks.append(f"{course.name}: {course.difference_count} differences from what is recorded:")
             remarks += [f"  {shown(d.at)} recorded {d.recorded}, but {d.simulated}" for d in course.differences]
         else:
-            remarks.append(f"{course.name}: every recorded decision was made again, the same.")
+            remarks.append(f"{course.name}: {_confirmed(course)}")
     return [*remarks, *told.assumptions]
+
+
+def _confirmed(course: ToldCourse) -> str:
+    """What has been shown where nothing differs."""
+    made_again = len(course.decisions) - course.unchecked_count
+    if not course.unchecked_count:
+        return "every recorded decision was made again, the same." if made_again else "no decision is recorded."
+    not_again = "was evaluated before the beginning and not made again"
+    if not made_again:
+        return f"the only recorded decision {not_again}."
+    return f"every recorded decision was made again, the same, but for the first, which {not_again}."
 
 
 def title_of(found: Simulation) -> str:

@@ -1,6 +1,8 @@
 """``routekeeper simulate``: rules beside what happened, or on samples alone."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from math import sin
 from pathlib import Path
 from typing import Any
@@ -92,6 +94,19 @@ def test_without_rules_the_record_is_held_against_itself(tmp_path: Path, run: Ru
     assert other.exit_code == 1
     assert "differences from what is recorded" in other.stdout
     assert "do not come to what is recorded" in other.stderr
+
+
+def test_a_record_without_evaluations_is_not_called_confirmed(tmp_path: Path, run: Run) -> None:
+    asyncio.run(live(tmp_path))
+    with closing(sqlite3.connect(tmp_path / "events.db")) as connection, connection:
+        connection.execute("DELETE FROM scaling_evaluations")
+
+    told = run("simulate", "-d", str(D1), "--from", FROM, "--to", TO)
+    quiet = run("simulate", "-d", str(D1), "--from", "2026-03-01T12:04:59Z", "--to", TO)
+
+    assert told.exit_code == 1
+    assert "the same" not in told.stdout
+    assert "recorded: no decision is recorded." in quiet.stdout
 
 
 def test_rules_are_tried_on_a_file_of_samples_before_there_is_a_deployment(tmp_path: Path, run: Run) -> None:
