@@ -6,7 +6,7 @@ comes to what it came to then. Where it does not, the log does not explain itsel
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 from domain import commands as c
@@ -25,20 +25,13 @@ from domain.operations import Operation
 from domain.recorded import OperationCause
 from domain.scaling import evaluate_rules, unchanged
 from domain.simulation.course import Course, TakenDecision
+from domain.simulation.difference import Difference, differing
 from domain.simulation.recorded import PastEvent, RecordedPast
 from domain.simulation.sample_feed import SampleFeed
 from domain.work import scales
 
 #: How long after its evaluation a decision may be recorded and still count as that evaluation's (seconds).
 _RECORDED_WITHIN: Final = 60.0
-
-
-class Difference(NamedTuple):
-    """Something that the rules come to otherwise than is recorded."""
-
-    at: datetime
-    recorded: str
-    simulated: str
 
 
 class Reenactment:
@@ -82,7 +75,7 @@ class Reenactment:
             if self.since <= record.at < until:
                 while self.state is None or self.state.version < record.version:
                     if not self._go_on():
-                        self._differ(record.at, f"an evaluation of version {record.version}", "no such version")
+                        self._differ(record.at, "evaluation of a version that is not there", record, {})
                         return
                 self._evaluate(record)
         while self._next < len(self._past.events) and self._past.events[self._next].event.at < until:
@@ -107,7 +100,7 @@ class Reenactment:
         evaluation = evaluate_rules(state, samples, before, record.at)
         again = record_of(evaluation, before, record.version, samples_until=record.samples_until)
         if again != record:
-            self._differ(record.at, str(record), str(again))
+            self._differ(record.at, "evaluation", record, again or {})
         self.course.evaluated(evaluation, record.at)
         self._before = None
         self.history = evaluation.history
@@ -144,7 +137,8 @@ class Reenactment:
         else:
             anew, self._following = self._following, []
         if list(anew) != [event]:
-            self._differ(event.at, str(event), ", ".join(map(str, anew)) or "no decision")
+            one_each = (event, anew[0] if anew else {}) if len(anew) <= 1 else ([event], anew)
+            self._differ(event.at, "decision", *one_each)
         for each in anew:
             if isinstance(each, e.DesiredReplicasCalculated):
                 self.course.decisions.append(TakenDecision(each.at, each.decision))
@@ -165,11 +159,11 @@ class Reenactment:
         try:
             return decide(self.state, command, now=now, ids=_no_ids, limits=self._limits)
         except CommandRejected as rejection:
-            self._differ(now, "accepted", f"rejected: {rejection.message}")
+            self._differ(now, "command", {}, {"rejected": rejection.message})
             return []
 
-    def _differ(self, at: datetime, recorded: str, simulated: str) -> None:
-        self.differences.append(Difference(at, recorded, simulated))
+    def _differ(self, at: datetime, what: str, recorded: object, simulated: object) -> None:
+        self.differences.append(differing(at, what, recorded, simulated))
 
 
 def _came_to(record: EvaluationRecord, event: e.DesiredReplicasCalculated) -> bool:

@@ -10,9 +10,10 @@ from domain.autoscaling.rules import ScalingPolicy
 from domain.errors import RoutekeeperError
 from domain.events import DestructionRequested, ScalingPolicySet
 from domain.simulation.course import Course
+from domain.simulation.difference import Difference
 from domain.simulation.model import SimulationModel
 from domain.simulation.recorded import RecordedPast, SampleArrival
-from domain.simulation.reenactment import Difference, Reenactment
+from domain.simulation.reenactment import Reenactment
 from domain.simulation.simulated_routes import imagined
 from domain.simulation.trial import Trial, TrialLimits
 

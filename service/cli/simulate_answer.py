@@ -1,5 +1,6 @@
 """What a simulation is told and drawn like."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from domain.autoscaling.decision import DecisionReason
 from domain.autoscaling.metric import MetricRule
 from domain.autoscaling.rules import ScalingPolicy
 from domain.simulation.course import Counts
+from domain.simulation.difference import Fields
 from domain.simulation.measures import Measures, measures_of
 from domain.simulation.model import SimulationModel
 from domain.simulation.recorded import SampleArrival
@@ -49,11 +51,12 @@ class ToldDecision:
 
 @dataclass(frozen=True, slots=True)
 class ToldDifference:
-    """Where the recorded rules come to something else than is recorded."""
+    """Where the recorded rules come to something else than is recorded: the fields that differ, by their paths."""
 
     at: datetime
-    recorded: str
-    simulated: str
+    what: str
+    recorded: Fields
+    simulated: Fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +177,19 @@ def remarks_on(told: ToldSimulation) -> Sequence[str]:
             remarks.append(f"{course.name}: simulated from {shown(course.modelled_from)} on.")
         elif course.difference_count:
             remarks.append(f"{course.name}: {course.difference_count} differences from what is recorded:")
-            remarks += [f"  {shown(d.at)} recorded {d.recorded}, but {d.simulated}" for d in course.differences]
+            remarks += [f"  {_in_words(difference)}" for difference in course.differences]
         else:
             remarks.append(f"{course.name}: {_confirmed(course)}")
     return [*remarks, *told.assumptions]
+
+
+def _in_words(difference: ToldDifference) -> str:
+    recorded, simulated = (_as_json(fields) for fields in (difference.recorded, difference.simulated))
+    return f"{shown(difference.at)} {difference.what}: recorded {recorded}, but {simulated}"
+
+
+def _as_json(fields: Fields) -> str:
+    return json.dumps(fields, ensure_ascii=False) if fields else "nothing"
 
 
 def _confirmed(course: ToldCourse) -> str:

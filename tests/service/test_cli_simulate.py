@@ -1,6 +1,7 @@
 """``routekeeper simulate``: rules beside what happened, or on samples alone."""
 
 import asyncio
+import json
 import sqlite3
 from contextlib import closing
 from math import sin
@@ -107,6 +108,21 @@ def test_a_record_without_evaluations_is_not_called_confirmed(tmp_path: Path, ru
     assert told.exit_code == 1
     assert "the same" not in told.stdout
     assert "recorded: no decision is recorded." in quiet.stdout
+
+
+def test_of_a_difference_only_the_fields_that_differ_are_told(tmp_path: Path, run: Run) -> None:
+    asyncio.run(live(tmp_path))
+    with closing(sqlite3.connect(tmp_path / "events.db")) as connection, connection:
+        connection.execute(
+            "UPDATE scaling_evaluations SET previous = 6, desired = 7 WHERE desired = 4 AND previous = 1"
+        )
+
+    told = run("simulate", "-d", str(D1), "--from", FROM, "--to", TO)
+    as_json = json.loads(run("simulate", "-d", str(D1), "--from", FROM, "--to", TO, "--json").stdout)
+
+    assert 'evaluation: recorded {"previous": 6, "desired": 7}, but {"previous": 1, "desired": 4}' in told.stdout
+    difference = as_json["courses"][0]["differences"][0]
+    assert (difference["what"], difference["recorded"]) == ("evaluation", {"previous": 6, "desired": 7})
 
 
 def test_rules_are_tried_on_a_file_of_samples_before_there_is_a_deployment(tmp_path: Path, run: Run) -> None:
