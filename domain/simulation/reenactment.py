@@ -137,8 +137,7 @@ class Reenactment:
         else:
             anew, self._following = self._following, []
         if list(anew) != [event]:
-            one_each = (event, anew[0] if anew else {}) if len(anew) <= 1 else ([event], anew)
-            self._differ(event.at, "decision", *one_each)
+            self._differ(event.at, "decision", event, anew[0] if len(anew) == 1 else anew)
         for each in anew:
             if isinstance(each, e.DesiredReplicasCalculated):
                 self.course.decisions.append(TakenDecision(each.at, each.decision))

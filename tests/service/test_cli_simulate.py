@@ -225,6 +225,29 @@ def test_what_cannot_be_says_why(tmp_path: Path, run: Run, arguments: list[str],
     assert complaint in " ".join(told.stderr.replace("│", " ").split())
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "complaint"),
+    [
+        ("--from", "0001-01-01", "'0001-01-01' is not within the years 1970 to 8999"),
+        ("--to", "9999-12-31T23:59:59", "is not within the years 1970 to 8999"),
+        ("--replicas", "1000000000000", "less than or equal to 100000"),
+        ("--start-up", "inf", "less than or equal to 31536000"),
+        ("--start-up", "nan", "less than or equal to 31536000"),
+        ("--start-up", "1e300", "less than or equal to 31536000"),
+        ("--flap-window", "nan", "less than or equal to 31536000"),
+        ("--step", "1e300", "less than or equal to 86400"),
+        ("--capacity-per-replica", "inf", "inf is no number"),
+    ],
+)
+def test_a_number_or_moment_beyond_all_others_is_refused(run: Run, option: str, value: str, complaint: str) -> None:
+    told = run("simulate", "-d", str(D1), option, value)
+
+    assert told.exit_code == 2
+    words = " ".join(told.stderr.replace("│", " ").split())
+    assert f"Invalid value for '{option}'" in words
+    assert complaint in words
+
+
 def test_a_rule_that_finds_no_sample_is_named_beside_the_answer(tmp_path: Path, run: Run) -> None:
     """Or its silence would be taken for a quiet metric."""
     busy = policy(5).rules[0].model_copy(update={"name": "busy", "metric": "gpu_util"})
