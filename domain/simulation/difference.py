@@ -22,7 +22,7 @@ class Difference(NamedTuple):
 
 
 def differing(at: datetime, what: str, recorded: object, simulated: object) -> Difference:
-    """Compare messages and evaluations; nothing but an empty mapping or sequence stands for none."""
+    """Compare messages, evaluations, or several of them; an empty mapping or sequence stands for none."""
     one, other = dict(_leaves(recorded)), dict(_leaves(simulated))
     paths = [path for path in one | other if (path in one, one.get(path)) != (path in other, other.get(path))]
     return Difference(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -211,11 +212,18 @@ def title_of(found: Simulation) -> str:
 def plots_of(found: Simulation) -> Sequence[Plot]:
     """The wanted replicas of all courses, over the metric that the first rule looks at."""
     wanted = [
-        Series(name=Path(course.name).name, points=[(counts.at, float(counts.desired)) for counts in course.counts])
-        for course in found.told().courses
+        Series(name=label, points=[(counts.at, float(counts.desired)) for counts in course.simulated.course.counts])
+        for label, course in zip(_labels([course.name for course in found.courses]), found.courses, strict=True)
     ]
     replicas = Plot(title="replicas wanted", unit="replicas", begin=found.since, end=found.until, series=wanted)
     return [replicas, *_metric_plot(found)]
+
+
+def _labels(names: Sequence[str]) -> Sequence[str]:
+    """File names where these tell the courses apart, else as much of the paths as does; no name is there twice."""
+    parts = [Path(name).parts for name in names]
+    tails = (["/".join(each[-length:]) for each in parts] for length in count(1))
+    return next(labels for labels in tails if len(set(labels)) == len(labels))
 
 
 def _metric_plot(found: Simulation) -> Sequence[Plot]:

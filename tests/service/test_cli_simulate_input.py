@@ -1,0 +1,86 @@
+"""What ``routekeeper simulate`` says of arguments, rules and samples that it cannot use."""
+
+from pathlib import Path
+
+import pytest
+
+from domain.autoscaling.metric import MetricSource
+from tests.cli_support import Run, json_of, runner_for
+from tests.service.simulate_support import D1, FROM, TO, policy, rules, samples
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return runner_for(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--rules", "RULES"], "give one of --deployment, --samples and --prometheus"),
+        (["--samples", "SAMPLES"], "--rules have to be given"),
+        (["-d", str(D1)], "--from has to be given with --deployment"),
+        (["-d", str(D1), "--from", FROM, "--samples", "SAMPLES"], "are for where there is no --deployment"),
+        (["-d", str(D1), "--from", TO, "--to", FROM], "is not before --to"),
+        (["--samples", "SAMPLES", "--rules", "RULES", "--max-reports", "5"], "there are more than 5 samples"),
+        (["--samples", "SAMPLES", "--rules", "RULES", "--from", "2027-01-01"], "there are no samples in this time"),
+        (["--samples", "SAMPLES", "--rules", "RULES", "--plot", "--json"], "--plot would stand in the middle"),
+        (["--prometheus", "http://127.0.0.1:1", "--rules", "RULES", "--from", FROM], "no rule has a query"),
+        (["--samples", "SAMPLES", "--rules", "BOUNDS"], "min_replicas 30 is above max_replicas 20"),
+        (
+            ["--samples", "SAMPLES", "--rules", "OTHER"],
+            "rule queue finds no sample of metric 'queue' from source kernel (there is 'queue' from source inference-",
+        ),
+        (
+            ["--samples", "SAMPLES", "--rules", "RULES", "--from", TO, "--to", FROM],
+            "--from 2026-03-01T12:05:00+00:00 is not before --to 2026-03-01T12:00:00+00:00",
+        ),
+    ],
+)
+def test_what_cannot_be_says_why(tmp_path: Path, run: Run, arguments: list[str], complaint: str) -> None:
+    files = {
+        "RULES": rules(tmp_path, "some.json", policy(5)),
+        "BOUNDS": rules(tmp_path, "bounds.json", policy(5, min_replicas=30)),
+        "SAMPLES": samples(tmp_path),
+        "OTHER": rules(tmp_path, "other.json", policy(5, source=MetricSource.KERNEL)),
+    }
+
+    told = run("simulate", *[files.get(argument, argument) for argument in arguments])
+
+    assert told.exit_code != 0
+    assert complaint in " ".join(told.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "complaint"),
+    [
+        ("--from", "0001-01-01", "'0001-01-01' is not within the years 1970 to 8999"),
+        ("--to", "9999-12-31T23:59:59", "is not within the years 1970 to 8999"),
+        ("--replicas", "1000000000000", "less than or equal to 100000"),
+        ("--start-up", "inf", "less than or equal to 31536000"),
+        ("--start-up", "nan", "less than or equal to 31536000"),
+        ("--start-up", "1e300", "less than or equal to 31536000"),
+        ("--flap-window", "nan", "less than or equal to 31536000"),
+        ("--step", "1e300", "less than or equal to 86400"),
+        ("--capacity-per-replica", "inf", "inf is no number"),
+    ],
+)
+def test_a_number_or_moment_beyond_all_others_is_refused(run: Run, option: str, value: str, complaint: str) -> None:
+    told = run("simulate", "-d", str(D1), option, value)
+
+    assert told.exit_code == 2
+    words = " ".join(told.stderr.replace("│", " ").split())
+    assert f"Invalid value for '{option}'" in words
+    assert complaint in words
+
+
+def test_a_rule_that_finds_no_sample_is_named_beside_the_answer(tmp_path: Path, run: Run) -> None:
+    """Or its silence would be taken for a quiet metric."""
+    busy = policy(5).rules[0].model_copy(update={"name": "busy", "metric": "gpu_util"})
+    file = rules(tmp_path, "both.json", policy(5).model_copy(update={"rules": (*policy(5).rules, busy)}))
+
+    told = run("simulate", "--samples", samples(tmp_path), "--rules", file, "--json")
+
+    said = f"{file}: rule busy finds no sample of metric 'gpu_util' from source inference-framework (there is 'queue')"
+    assert json_of(told)["warnings"] == [said]
+    assert told.stderr == f"warning: {said}\n"
