@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from domain.autoscaling.metric import MetricSource
+from domain.autoscaling.rules import ScalingPolicy
 from tests.cli_support import Run, json_of, runner_for
 from tests.service.simulate_support import D1, FROM, TO, policy, rules, samples
 
@@ -84,3 +85,39 @@ def test_a_rule_that_finds_no_sample_is_named_beside_the_answer(tmp_path: Path, 
     said = f"{file}: rule busy finds no sample of metric 'gpu_util' from source inference-framework (there is 'queue')"
     assert json_of(told)["warnings"] == [said]
     assert told.stderr == f"warning: {said}\n"
+
+
+def csv(folder: Path, columns: str, *rows: str) -> str:
+    """A file of samples at noon."""
+    file = folder / "few.csv"
+    file.write_text("\n".join([f"time,{columns}", *[f"2026-03-01T12:00:00Z,{row}" for row in rows]]))
+    return str(file)
+
+
+STEP = {"kind": "step", "name": "q", "metric": "m", "comparator": "gt", "threshold": 1, "step": 1}
+STEP["cooldown_seconds"] = 60
+TRACKING = {"kind": "target-tracking", "name": "q", "metric": "m", "target": 5}
+ONLY_WHOLE = "finds no sample of metric 'm' from source kernel of routes (there is only of the deployment as a whole)"
+
+
+@pytest.mark.parametrize(
+    ("rule", "source", "rows", "complaint"),
+    [
+        (TRACKING, "kernel", ["m,1,kernel,"], ONLY_WHOLE),
+        (STEP, "kernel", ["m,1,kernel,"], ONLY_WHOLE),
+        (STEP, "inference-framework", ["m,1,inference-framework,r1"], "of the deployment as a whole (there is only of"),
+        (TRACKING | {"request_metric": "n"}, "kernel", ["m,1,kernel,r1"], "no sample of metric 'n' from source kernel"),
+        (TRACKING, "kernel", ["m,1,kernel,", "m,1,kernel,r1"], ""),
+        (TRACKING | {"target_type": "total-average"}, "kernel", ["m,1,kernel,r1"], ""),
+    ],
+)
+def test_samples_that_a_rule_cannot_use_are_none(
+    tmp_path: Path, run: Run, rule: dict[str, object], source: str, rows: list[str], complaint: str
+) -> None:
+    """A rule that counts replicas one by one needs samples of routes; others need them of the whole."""
+    wanted = ScalingPolicy.model_validate({"rules": [rule | {"source": source}]})
+    file = csv(tmp_path, "metric,value,source,route", *rows)
+
+    told = run("simulate", "--samples", file, "--rules", rules(tmp_path, "some.json", wanted))
+
+    assert (told.exit_code, complaint in told.stderr) == (1 if complaint else 0, True)
