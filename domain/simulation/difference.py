@@ -38,8 +38,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, object]]:  # noqa
         case Message():
             yield from _leaves(value.model_dump(mode="json"), path)
         case EvaluationRecord():
-            memories = None if value.memories is None else json.loads(value.memories)
-            yield from _leaves(value._asdict() | {"memories": memories}, path)
+            yield from _leaves(value._asdict() | {"memories": _memories(value)}, path)
         case dict():
             for name, each in value.items():
                 yield from _leaves(each, f"{path}.{name}" if path else str(name))
@@ -50,3 +49,11 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, object]]:  # noqa
             yield path, value.isoformat()
         case _:
             yield path, value
+
+
+def _memories(record: EvaluationRecord) -> object:
+    try:
+        return None if record.memories is None else json.loads(record.memories)
+    except ValueError:
+        # A record that was altered may hold anything.
+        return record.memories

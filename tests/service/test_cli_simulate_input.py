@@ -1,5 +1,8 @@
 """What ``routekeeper simulate`` says of arguments, rules and samples that it cannot use."""
 
+import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -7,7 +10,7 @@ import pytest
 from domain.autoscaling.metric import MetricSource
 from domain.autoscaling.rules import ScalingPolicy
 from tests.cli_support import Run, json_of, runner_for
-from tests.service.simulate_support import D1, FROM, TO, policy, rules, samples
+from tests.service.simulate_support import D1, FROM, TO, live, policy, rules, samples
 
 
 @pytest.fixture
@@ -121,3 +124,41 @@ def test_samples_that_a_rule_cannot_use_are_none(
     told = run("simulate", "--samples", file, "--rules", rules(tmp_path, "some.json", wanted))
 
     assert (told.exit_code, complaint in told.stderr) == (1 if complaint else 0, True)
+
+
+DAMAGED = [
+    b"\xff",
+    b"5",
+    b"[5]",
+    b'[["kernel","m",7,0,1.0]]',
+    b'[["kernel","m",null,1000000000000000000000,1.0]]',
+    b'[["weird","m",null,0,1.0]]',
+    b'[["kernel","m",null,0,"x"]]',
+    "[]x",
+    7,
+]
+
+
+def test_samples_in_the_log_that_cannot_be_read_are_named(tmp_path: Path, run: Run) -> None:
+    asyncio.run(live(tmp_path))
+    for damaged in DAMAGED:
+        with closing(sqlite3.connect(tmp_path / "events.db")) as connection, connection:
+            connection.execute("UPDATE metric_samples SET samples = ? WHERE id = 2", [damaged])
+
+        told = run("simulate", "-d", str(D1), "--from", FROM, "--to", TO)
+
+        assert told.exit_code == 1
+        which = f"the report of {D1} that was received at 2026-03-01T12:01:"
+        assert told.stderr.startswith(f"error: metric_samples: {which}"), told.stderr
+
+
+def test_a_damaged_memory_of_an_evaluation_is_a_difference(tmp_path: Path, run: Run) -> None:
+    asyncio.run(live(tmp_path))
+    with closing(sqlite3.connect(tmp_path / "events.db")) as connection, connection:
+        newest = "SELECT max(id) FROM scaling_evaluations"
+        connection.execute(f"UPDATE scaling_evaluations SET memories = 'no JSON' WHERE id = ({newest})")
+
+    told = run("simulate", "-d", str(D1), "--from", FROM, "--to", TO)
+
+    assert told.exit_code == 1
+    assert 'recorded {"memories": "no JSON"}' in told.stdout
