@@ -6,7 +6,7 @@ comes to what it came to then. Where it does not, the log does not explain itsel
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Final
 from uuid import UUID
 
 from domain import commands as c
@@ -25,17 +25,13 @@ from domain.operations import Operation
 from domain.recorded import OperationCause
 from domain.scaling import evaluate_rules, unchanged
 from domain.simulation.course import Course, TakenDecision
+from domain.simulation.difference import Difference, differing
 from domain.simulation.recorded import PastEvent, RecordedPast
 from domain.simulation.sample_feed import SampleFeed
 from domain.work import scales
 
-
-class Difference(NamedTuple):
-    """Something that the rules come to otherwise than is recorded."""
-
-    at: datetime
-    recorded: str
-    simulated: str
+#: How long after its evaluation a decision may be recorded and still count as that evaluation's (seconds).
+_RECORDED_WITHIN: Final = 60.0
 
 
 class Reenactment:
@@ -44,6 +40,8 @@ class Reenactment:
     Attributes:
         course: What comes of it.
         differences: Where it differs from what is recorded.
+        unchecked: How many decisions were taken over as they are recorded (count): at most the first, where it is what
+            the last evaluation before the beginning came to.
         since: Up to which moment it has come.
         state: The deployment as it is by then; ``None`` before it was created.
         history: What the rules remember by then.
@@ -55,12 +53,14 @@ class Reenactment:
         self._limits = limits
         self._feed = SampleFeed(past.arrivals, window_samples=window_samples)
         self._records = [record for record in past.evaluations if record.at < since]
+        self._before = self._records[-1] if self._records else None
         self._policy: ScalingPolicy | None = None
         self._pending: ScalingDecision | None = None
         self._following: list[e.DeploymentEvent] = []
         self._next = 0
         self.course = Course()
         self.differences: list[Difference] = []
+        self.unchecked = 0
         self.state: Deployment | None = None
         self.history = ScalingHistory()
         while self._next < len(past.events) and past.events[self._next].event.at < since:
@@ -75,7 +75,7 @@ class Reenactment:
             if self.since <= record.at < until:
                 while self.state is None or self.state.version < record.version:
                     if not self._go_on():
-                        self._differ(record.at, f"an evaluation of version {record.version}", "no such version")
+                        self._differ(record.at, "evaluation of a version that is not there", record, {})
                         return
                 self._evaluate(record)
         while self._next < len(self._past.events) and self._past.events[self._next].event.at < until:
@@ -100,8 +100,9 @@ class Reenactment:
         evaluation = evaluate_rules(state, samples, before, record.at)
         again = record_of(evaluation, before, record.version, samples_until=record.samples_until)
         if again != record:
-            self._differ(record.at, str(record), str(again))
+            self._differ(record.at, "evaluation", record, again or {})
         self.course.evaluated(evaluation, record.at)
+        self._before = None
         self.history = evaluation.history
         self._records.append(record)
         if evaluation.desired != evaluation.previous:
@@ -136,15 +137,15 @@ class Reenactment:
         else:
             anew, self._following = self._following, []
         if list(anew) != [event]:
-            self._differ(event.at, str(event), ", ".join(map(str, anew)) or "no decision")
+            self._differ(event.at, "decision", event, anew[0] if len(anew) == 1 else anew)
         for each in anew:
             if isinstance(each, e.DesiredReplicasCalculated):
                 self.course.decisions.append(TakenDecision(each.at, each.decision))
 
     def _calculated(self, state: Deployment, event: e.DesiredReplicasCalculated) -> Sequence[e.DeploymentEvent]:
-        decision = self._pending
-        if decision is None and self.course.evaluations == 0:
-            # Evaluated before the beginning, and recorded after it.
+        decision, before, self._before = self._pending, self._before, None
+        if decision is None and before is not None and _came_to(before, event):
+            self.unchecked += 1
             return [event]
         if decision is None:
             # Of rules that are not asked, because somebody put the deployment to sleep, there is no other record.
@@ -157,11 +158,18 @@ class Reenactment:
         try:
             return decide(self.state, command, now=now, ids=_no_ids, limits=self._limits)
         except CommandRejected as rejection:
-            self._differ(now, "accepted", f"rejected: {rejection.message}")
+            self._differ(now, "command", {}, {"rejected": rejection.message})
             return []
 
-    def _differ(self, at: datetime, recorded: str, simulated: str) -> None:
-        self.differences.append(Difference(at, recorded, simulated))
+    def _differ(self, at: datetime, what: str, recorded: object, simulated: object) -> None:
+        self.differences.append(differing(at, what, recorded, simulated))
+
+
+def _came_to(record: EvaluationRecord, event: e.DesiredReplicasCalculated) -> bool:
+    """Whether a decision can be that of an evaluation of which only the record is there."""
+    decision, since = event.decision, (event.at - record.at).total_seconds()
+    same = (decision.previous, decision.desired) == (record.previous, record.desired)
+    return same and 0 <= since <= _RECORDED_WITHIN and decision.reason is not DecisionReason.DISABLED
 
 
 def intent(state: Deployment, event: e.DeploymentEvent) -> c.AnyCommand | None:

@@ -10,9 +10,10 @@ from domain.autoscaling.rules import ScalingPolicy
 from domain.errors import RoutekeeperError
 from domain.events import DestructionRequested, ScalingPolicySet
 from domain.simulation.course import Course
+from domain.simulation.difference import Difference
 from domain.simulation.model import SimulationModel
 from domain.simulation.recorded import RecordedPast, SampleArrival
-from domain.simulation.reenactment import Difference, Reenactment
+from domain.simulation.reenactment import Reenactment
 from domain.simulation.simulated_routes import imagined
 from domain.simulation.trial import Trial, TrialLimits
 
@@ -29,19 +30,21 @@ class Simulated:
     """What a simulation came to.
 
     Until ``as_recorded_until`` rules, replicas and moments of evaluation are the recorded ones, and ``differences`` are
-    what the rules come to there otherwise than is recorded; from then on the model counts.
+    what the rules come to there otherwise than is recorded; from then on the model counts. ``unchecked``: how many
+    decisions were taken over without being made again, as they were evaluated before the beginning (count).
     """
 
     course: Course
     as_recorded_until: datetime
     differences: Sequence[Difference] = ()
+    unchecked: int = 0
 
 
 def reenacted(past: RecordedPast, since: datetime, until: datetime, limits: TrialLimits) -> Simulated:
     """Go through the past by the recorded rules. Raises :class:`NothingToSimulate`."""
     again = _reenactment(past, since, until, limits)
     again.run(until)
-    return Simulated(again.course, until, again.differences)
+    return Simulated(again.course, until, again.differences, again.unchecked)
 
 
 def ends_at(past: RecordedPast, since: datetime, until: datetime) -> datetime:
@@ -77,11 +80,11 @@ def tried(
     parts = _parting(past, policy, since, until, in_step=model.capacity_per_replica is None)
     again.run(parts)
     if parts >= until or again.state is None:
-        return Simulated(again.course, until, again.differences)
+        return Simulated(again.course, until, again.differences, again.unchecked)
     history = again.remember(policy, parts)
     trial = Trial(again.state, history, past, parts, course=again.course, model=model, limits=limits)
     trial.run(policy, until)
-    return Simulated(trial.course, parts, again.differences)
+    return Simulated(trial.course, parts, again.differences, again.unchecked)
 
 
 def tried_before_deploying(

@@ -6,6 +6,7 @@ The terminal and the page need nothing besides; a picture needs the extra ``rout
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
@@ -33,7 +34,8 @@ class Mark:
     rises: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Without slots, which leave no room for a cached property.
+@dataclass(frozen=True, kw_only=True)
 class Plot:
     """What is drawn, from ``begin`` to ``end``; a series may begin later and may end before."""
 
@@ -44,7 +46,7 @@ class Plot:
     series: Sequence[Series]
     marks: Sequence[Mark] = ()
 
-    @property
+    @cached_property
     def highest(self) -> float:
         """The largest value, at least 1."""
         return max((value for each in self.series for _, value in each.points), default=1.0) or 1.0

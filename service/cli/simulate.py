@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 import typer
 
@@ -75,7 +76,7 @@ def simulate(  # noqa: PLR0913 - each is an option, given by its name
         raise typer.BadParameter("--plot would stand in the middle of what is for programs: give --html or --png")
     if png is not None:
         check_pictures()
-    policies = {str(path): read_model(path, ScalingPolicy, what="rules") for path in rules or []}
+    policies = _policies(rules or [])
     model = SimulationModel(start_up_seconds=start_up, capacity_per_replica=capacity)
     simulator = _Simulator(settings, policies, model, max_reports)
     source = SampleSource(file=samples, prometheus=prometheus, queries=query or (), step_seconds=step)
@@ -176,6 +177,14 @@ class _Simulator:
             model=self._model,
             warnings=warnings,
         )
+
+
+def _policies(files: Sequence[Path]) -> Mapping[str, ScalingPolicy]:
+    """The rules by what their column is called."""
+    names = [RECORDED, *map(str, files)]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise typer.BadParameter(f"--rules {twice}: two columns would be called this")
+    return {str(file): read_model(file, ScalingPolicy, what="rules") for file in files}
 
 
 def _check_span(since: datetime, until: datetime) -> None:

@@ -1,8 +1,10 @@
 """What a simulation is told and drawn like."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -14,6 +16,7 @@ from domain.autoscaling.decision import DecisionReason
 from domain.autoscaling.metric import MetricRule
 from domain.autoscaling.rules import ScalingPolicy
 from domain.simulation.course import Counts
+from domain.simulation.difference import Fields
 from domain.simulation.measures import Measures, measures_of
 from domain.simulation.model import SimulationModel
 from domain.simulation.recorded import SampleArrival
@@ -49,20 +52,25 @@ class ToldDecision:
 
 @dataclass(frozen=True, slots=True)
 class ToldDifference:
-    """Where the recorded rules come to something else than is recorded."""
+    """Where the recorded rules come to something else than is recorded: the fields that differ, by their paths."""
 
     at: datetime
-    recorded: str
-    simulated: str
+    what: str
+    recorded: Fields
+    simulated: Fields
 
 
 @dataclass(frozen=True, slots=True)
 class ToldCourse:
-    """A course of events in numbers; from ``modelled_from`` on it is a model (``None``: nowhere)."""
+    """A course of events in numbers; from ``modelled_from`` on it is a model (``None``: nowhere).
+
+    ``unchecked_count``: recorded decisions that were not made again, as they were evaluated before the beginning.
+    """
 
     name: str
     measures: Measures
     modelled_from: datetime | None
+    unchecked_count: int
     difference_count: int
     differences: Sequence[ToldDifference]
     counts: Sequence[Counts]
@@ -120,6 +128,7 @@ class Simulation:
             name=course.name,
             measures=measures_of(simulated.course, self.until, flap_seconds=self.flap_seconds),
             modelled_from=recorded_until if recorded_until < self.until else None,
+            unchecked_count=simulated.unchecked,
             difference_count=len(simulated.differences),
             differences=[ToldDifference(*difference) for difference in simulated.differences[:_TOLD]],
             counts=simulated.course.counts,
@@ -169,10 +178,30 @@ def remarks_on(told: ToldSimulation) -> Sequence[str]:
             remarks.append(f"{course.name}: simulated from {shown(course.modelled_from)} on.")
         elif course.difference_count:
             remarks.append(f"{course.name}: {course.difference_count} differences from what is recorded:")
-            remarks += [f"  {shown(d.at)} recorded {d.recorded}, but {d.simulated}" for d in course.differences]
+            remarks += [f"  {_in_words(difference)}" for difference in course.differences]
         else:
-            remarks.append(f"{course.name}: every recorded decision was made again, the same.")
+            remarks.append(f"{course.name}: {_confirmed(course)}")
     return [*remarks, *told.assumptions]
+
+
+def _in_words(difference: ToldDifference) -> str:
+    recorded, simulated = (_as_json(fields) for fields in (difference.recorded, difference.simulated))
+    return f"{shown(difference.at)} {difference.what}: recorded {recorded}, but {simulated}"
+
+
+def _as_json(fields: Fields) -> str:
+    return json.dumps(fields, ensure_ascii=False) if fields else "nothing"
+
+
+def _confirmed(course: ToldCourse) -> str:
+    """What has been shown where nothing differs."""
+    made_again = len(course.decisions) - course.unchecked_count
+    if not course.unchecked_count:
+        return "every recorded decision was made again, the same." if made_again else "no decision is recorded."
+    not_again = "was evaluated before the beginning and not made again"
+    if not made_again:
+        return f"the only recorded decision {not_again}."
+    return f"every recorded decision was made again, the same, but for the first, which {not_again}."
 
 
 def title_of(found: Simulation) -> str:
@@ -183,11 +212,18 @@ def title_of(found: Simulation) -> str:
 def plots_of(found: Simulation) -> Sequence[Plot]:
     """The wanted replicas of all courses, over the metric that the first rule looks at."""
     wanted = [
-        Series(name=Path(course.name).name, points=[(counts.at, float(counts.desired)) for counts in course.counts])
-        for course in found.told().courses
+        Series(name=label, points=[(counts.at, float(counts.desired)) for counts in course.simulated.course.counts])
+        for label, course in zip(_labels([course.name for course in found.courses]), found.courses, strict=True)
     ]
     replicas = Plot(title="replicas wanted", unit="replicas", begin=found.since, end=found.until, series=wanted)
     return [replicas, *_metric_plot(found)]
+
+
+def _labels(names: Sequence[str]) -> Sequence[str]:
+    """File names where these tell the courses apart, else as much of the paths as does; no name is there twice."""
+    parts = [Path(name).parts for name in names]
+    tails = (["/".join(each[-length:]) for each in parts] for length in count(1))
+    return next(labels for labels in tails if len(set(labels)) == len(labels))
 
 
 def _metric_plot(found: Simulation) -> Sequence[Plot]:

@@ -221,6 +221,39 @@ async def test_a_record_that_was_altered_is_found_out(tmp_path: Path) -> None:
     assert reenacted(replace(past, evaluations=past.evaluations[:1]), begun, until, LIMITS).differences
 
 
+async def test_decisions_without_their_evaluations_are_no_proof(tmp_path: Path) -> None:
+    """Only the first is taken over, if it is what the last evaluation before the beginning came to."""
+    async with world_of(tmp_path, reconciler=True) as world:
+        d1 = await world.create(replica_count=1, scaling_policy=ScalingPolicy(rules=RULES["tracking"]))
+        await world.until(d1, is_ready)
+        begun = world.clock.now
+        await world.live(1)
+        await world.sample(d1, 40)
+        await world.live(30)
+        until = world.clock.now
+        past = await read_past(world.log, d1, begun, until)
+
+    none = replace(past, evaluations=[each for each in past.evaluations if each.at < begun])
+    first = next(each for each in past.events if desires(each.event) == 4)
+    evaluated = next(number for number, each in enumerate(past.evaluations) if each.desired == 4)
+    between = first.event.at + timedelta(seconds=0.5)
+    late = first._replace(event=first.event.model_copy(update={"at": first.event.at + timedelta(seconds=1)}))
+    events = [*past.events[: past.events.index(first)], late]
+    entered = replace(past, events=events, evaluations=past.evaluations[: evaluated + 1])
+    unexplained = replace(entered, evaluations=past.evaluations[:evaluated])
+
+    forged, middle, lost = (
+        reenacted(none, begun, until, LIMITS),
+        reenacted(entered, between, until, LIMITS),
+        reenacted(unexplained, between, until, LIMITS),
+    )
+
+    assert first.event.at in {difference.at for difference in forged.differences}
+    assert (forged.unchecked, forged.course.decisions) == (0, [])
+    assert (middle.unchecked, middle.differences) == (1, [])
+    assert (lost.unchecked, lost.differences != []) == (0, True)
+
+
 async def test_what_is_too_much_or_was_deleted_is_an_error(tmp_path: Path) -> None:
     async with world_of(tmp_path, reconciler=True) as world:
         d1 = await world.create(replica_count=1, scaling_policy=ScalingPolicy(rules=RULES["tracking"]))
