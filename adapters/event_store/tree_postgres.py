@@ -1,17 +1,26 @@
 """The log's tree in the schema of the log in PostgreSQL."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 from uuid import UUID
 
 from eventsourcing.persistence import InterfaceError, OperationalError, ProgrammingError
 from psycopg import Connection, Rollback
+from psycopg.errors import UndefinedTable
 from psycopg.rows import DictRow, tuple_row
 from psycopg.sql import SQL, Composed, Identifier
 
 from adapters.event_store.postgres_datastore import LogDatastore
-from adapters.event_store.tree_store import LogRow, TreeMissing, as_leaves, as_rows, stored_head, stored_tile
+from adapters.event_store.tree_store import (
+    LogRow,
+    TreeMissing,
+    TreeUnusable,
+    as_leaves,
+    as_rows,
+    stored_head,
+    stored_tile,
+)
 from adapters.postgres.reasons import reason
 from domain.audit.leaf import Columns
 from domain.audit.proof import Leaves
@@ -125,8 +134,13 @@ class PostgresTreeStore:
         self._store.close()
 
     def _select(self, statement: Composed, parameters: Sequence[object] = ()) -> list[Any]:
-        with self._answering() as connection, connection.cursor(row_factory=tuple_row) as cursor:
+        with (
+            suppress(TreeMissing),
+            self._answering() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
             return cursor.execute(statement, parameters, prepare=True, binary=True).fetchall()
+        return []
 
     @contextmanager
     def _answering(self) -> Iterator[Connection[DictRow]]:
@@ -135,7 +149,8 @@ class PostgresTreeStore:
                 yield connection
         except ProgrammingError as error:
             where = f"{self._store.address}, schema {self._store.schema}"
-            raise TreeMissing(f"the tree at {where}: {reason(error)}; let its owner run 'routekeeper init'") from None
+            kind = TreeMissing if isinstance(error.__cause__, UndefinedTable) else TreeUnusable
+            raise kind(f"the tree at {where}: {reason(error)}; let its owner run 'routekeeper init'") from None
         except (InterfaceError, OperationalError) as error:
             raise LogUnavailable(f"the event store does not answer: {error}") from error
 

@@ -9,7 +9,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from adapters.event_store.instants import microseconds_of, moment_of
-from adapters.event_store.tree_store import LogRow, TreeMissing, as_leaves, as_rows, stored_head, stored_tile
+from adapters.event_store.tree_store import (
+    LogRow,
+    TreeMissing,
+    TreeUnusable,
+    as_leaves,
+    as_rows,
+    stored_head,
+    stored_tile,
+)
 from domain.audit.leaf import Columns
 from domain.audit.proof import Leaves
 from domain.audit.tiles import GrownTile, Tile, TileSpan, TreeDamaged
@@ -116,8 +124,9 @@ class SQLiteTreeStore:
         self._connection.close()
 
     def _select(self, statement: str, parameters: Sequence[object] = ()) -> list[Any]:
-        with _answering(self._file):
+        with suppress(TreeMissing), _answering(self._file):
             return self._connection.execute(statement, parameters).fetchall()
+        return []
 
 
 def _columns(found: Sequence[Any]) -> Columns:
@@ -169,4 +178,6 @@ def _answering(file: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         if "no such table" in str(error):
             raise TreeMissing(f"there is no tree in {file} yet: let a worker run once") from None
+        if "no such column" in str(error):
+            raise TreeUnusable(f"the tree in {file}: {error}") from None
         raise LogUnavailable(f"the event store does not answer: {error}") from error

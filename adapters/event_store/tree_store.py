@@ -18,6 +18,10 @@ class TreeMissing(RoutekeeperError):
     """There is no tree beside the log yet."""
 
 
+class TreeUnusable(RoutekeeperError):
+    """The tree's tables have another shape than they must have, or are not for this user."""
+
+
 class LogRow(NamedTuple):
     """A row of the log: ``data`` are the bytes of its leaf, none where the row is no event at all."""
 
@@ -28,8 +32,8 @@ class LogRow(NamedTuple):
 class TreeStore(Protocol):
     """The log's rows and its tree; calls block, and are for one thread at a time.
 
-    All of them raise :class:`~handlers.ports.LogUnavailable` where the database does not answer, and
-    :class:`TreeMissing`.
+    A table that is missing is read as one without rows; who writes to it gets :class:`TreeMissing`. All of them raise
+    :class:`~handlers.ports.LogUnavailable` where the database does not answer, and :class:`TreeUnusable`.
     """
 
     def rows(self, *, after: int | None, limit: int) -> Sequence[LogRow]:

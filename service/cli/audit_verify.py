@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 
 from adapters.event_store.event_log import RecorderEventLog
-from adapters.event_store.tree_store import TreeMissing
+from adapters.event_store.tree_store import TreeUnusable
 from adapters.signatures import PublicKey
 from domain.audit.tiles import TreeDamaged
 from domain.recorded import LoggedEvent
@@ -109,18 +109,15 @@ def _tree_checks(settings: Settings, heads: Path | None, key: PublicKey | None) 
     with reading_tree(settings) as tree:
         try:
             known = list(tree_keeper(settings, tree).heads()) if given is None else given
-        except TreeMissing:
-            known = []
-        except TreeDamaged as damage:
+            first = check_heads(known, key) if known else _NO_HEADS
+            if known and given is None:
+                beside = "these are beside the log; with --heads, those that were kept elsewhere"
+                first = replace(first, remark=beside)
+        except (TreeDamaged, TreeUnusable) as damage:
             found = Finding(where="heads", message=str(damage), kind="damaged")
-            return [Check(name="heads", holds="the stored tree heads can be read", findings=[found])]
-        if not known:
-            return [_NO_HEADS]
+            known, first = [], Check(name="heads", holds="the stored tree heads can be read", findings=[found])
         with told("Holding the log against tree heads") as progress:
-            checks = [check_heads(known, key), *check_log(tree, known, progress)]
-    if given is None:
-        checks[0] = replace(checks[0], remark="these are beside the log; with --heads, those that were kept elsewhere")
-    return checks
+            return [first, *check_log(tree, known, progress)]
 
 
 def verified(

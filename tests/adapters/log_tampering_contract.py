@@ -8,10 +8,11 @@ from random import Random
 import pytest
 
 from adapters.event_store.tree_reading import log_leaves, tree_leaves
+from adapters.event_store.tree_store import TreeMissing, TreeUnusable
 from domain.audit.proof import Gap, Kind, Proof, prove
 from domain.audit.stored_tree import StoredTreeCheck
 from domain.audit.tree_head import TreeHead
-from tests.adapters.log_tree_contract import AT, PARTS, TreeWorld
+from tests.adapters.log_tree_contract import AT, PARTS, TreeWorld, found
 
 #: Every so many positions are left free, so that something can be inserted.
 FREE = 7
@@ -148,3 +149,35 @@ class LogTamperingContract:
         world.change("DELETE FROM tree_tiles")
 
         assert spans(world.prove(heads)) == [(Kind.DIFFERS, -3, 300)]
+
+    def test_heads_tell_what_they_know_also_where_the_tables_of_the_tree_are_gone(self, world: TreeWorld) -> None:
+        """Heads need only the events; a tree that is missing is one without leaves."""
+        heads = world.live()
+        world.change("UPDATE {e} SET state = 'x' WHERE {position} = 350")
+        for table in ("tree_heads", "tree_tiles"):
+            world.change(f"DROP TABLE {table}")
+
+        proof = world.prove(heads)
+
+        assert (proof.tree.size, proof.log.proven, spans(proof)) == (0, heads[0], [(Kind.DIFFERS, 301, 600)])
+        assert (world.heads(), world.tree.last_head()) == ([], None)
+        with pytest.raises(TreeMissing):
+            world.keeper.step()
+
+    def test_a_log_of_which_the_table_is_gone_is_one_that_was_cut_before_its_first_event(
+        self, world: TreeWorld
+    ) -> None:
+        heads = world.live()
+        world.change("DROP TABLE {e}")
+
+        assert [(kind, proven) for kind, *_, proven in found(world.prove(heads))] == [
+            (Kind.REMOVED, True),
+            (Kind.REMOVED, True),
+            (Kind.REMOVED, False),
+        ]
+
+    def test_a_table_of_another_shape_is_said_to_be_one(self, world: TreeWorld) -> None:
+        world.change("ALTER TABLE tree_heads RENAME COLUMN root TO stem")
+
+        with pytest.raises(TreeUnusable, match="root"):
+            world.heads()

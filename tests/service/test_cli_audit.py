@@ -76,6 +76,32 @@ def test_a_stored_tree_that_was_emptied_is_a_finding(auditor: Auditor) -> None:
     assert "the stored tree lacks" in result.stdout
 
 
+def test_heads_prove_what_they_can_where_the_tables_of_the_tree_are_gone(auditor: Auditor) -> None:
+    auditor.change("UPDATE stored_events SET state = CAST(CAST(state AS TEXT) || ' ' AS BLOB) WHERE rowid = 3")
+    auditor.change("DROP TABLE tree_heads")
+    auditor.change("DROP TABLE tree_tiles")
+
+    result = auditor.run("verify", "--heads", auditor.heads, "--json")
+
+    checks = {check["name"]: check for check in json.loads(result.stdout)["checks"]}
+    assert result.exit_code == 1
+    assert [each["kind"] for each in checks["log"]["findings"]] == ["differs-between-heads"]
+    assert checks["events-decode"]["ok"]
+
+
+def test_heads_prove_what_they_can_where_a_table_of_the_tree_has_another_shape(auditor: Auditor) -> None:
+    for table, column in (("tree_heads", "root"), ("tree_tiles", "hashes")):
+        auditor.change(f"ALTER TABLE {table} RENAME COLUMN {column} TO gone")
+
+    given, stored = (
+        json.loads(auditor.run("verify", "--json", *how).stdout) for how in (("--heads", auditor.heads), ())
+    )
+
+    assert [check["name"] for check in given["checks"] if not check["ok"]] == ["tree"]
+    assert "no such column: hashes" in given["checks"][2]["findings"][0]["message"]
+    assert [check["name"] for check in stored["checks"] if not check["ok"]] == ["heads"]
+
+
 def test_a_stored_tile_above_the_leaves_that_does_not_belong_is_named(auditor: Auditor) -> None:
     auditor.change("INSERT INTO tree_tiles SELECT 1, 0, hashes, positions FROM tree_tiles")
 
