@@ -127,7 +127,8 @@ def prove(heads: Iterable[TreeHead], log: Iterable[Leaves], tree: Iterable[Leave
     log_pieces, tree_pieces = iter(log), iter(tree)
     gaps = _Gaps([head.size for head in ordered])
     while True:
-        mine, theirs = next(log_pieces, None), next(tree_pieces, None)
+        # The tree first: whatever is in it by then, the log has as well.
+        theirs, mine = next(tree_pieces, None), next(log_pieces, None)
         if theirs is None or mine is None or mine != theirs:
             break
         log_side.extend(mine)

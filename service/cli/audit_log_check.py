@@ -66,7 +66,7 @@ def check_log(store: TreeStore, heads: Sequence[TreeHead], progress: Progress) -
     """Hold all events against the heads and the stored tree. Raises what the store raises.
 
     A stored tree that cannot be read is a finding, and the events are held against the heads alone. Where there are
-    no heads there is no check.
+    neither heads nor a tree there is nothing to hold them against, and no check.
     """
     total = max((head.size for head in heads), default=0)
     done = 0
@@ -79,7 +79,7 @@ def check_log(store: TreeStore, heads: Sequence[TreeHead], progress: Progress) -
     stored = StoredTreeCheck(store.tile)
     unusable = []
     try:
-        if not heads:
+        if not heads and not store.tile_spans():
             return
         proof = prove(heads, log_leaves(store, heard), tree_leaves(store, stored))
     except TreeUnusable as damage:

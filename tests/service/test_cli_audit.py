@@ -99,7 +99,7 @@ def test_heads_prove_what_they_can_where_a_table_of_the_tree_has_another_shape(a
 
     assert [check["name"] for check in given["checks"] if not check["ok"]] == ["tree"]
     assert "no such column: hashes" in given["checks"][2]["findings"][0]["message"]
-    assert [check["name"] for check in stored["checks"] if not check["ok"]] == ["heads"]
+    assert [check["name"] for check in stored["checks"] if not check["ok"]] == ["heads", "tree"]
 
 
 def test_a_stored_tile_above_the_leaves_that_does_not_belong_is_named(auditor: Auditor) -> None:
@@ -133,6 +133,38 @@ def test_heads_of_which_the_larger_ends_earlier_contradict_each_other(auditor: A
     result = auditor.run("verify", "--heads", auditor.heads, "--json")
 
     assert "ends no later than" in json.loads(result.stdout)["checks"][0]["findings"][0]["message"]
+
+
+def test_without_heads_what_differs_from_the_stored_tree_is_found_and_said_to_be_unproven(auditor: Auditor) -> None:
+    auditor.change("DELETE FROM tree_heads")
+    auditor.change("UPDATE stored_events SET state = CAST(CAST(state AS TEXT) || ' ' AS BLOB) WHERE rowid = 8")
+
+    result = auditor.run("verify", "--json")
+
+    heads, log, *_ = json.loads(result.stdout)["checks"]
+    assert result.exit_code == 1
+    assert heads["skipped"]
+    assert [(each["kind"], each["first"]) for each in log["findings"]] == [("altered", 8)]
+    assert "only the stored tree says so" in log["findings"][0]["message"]
+
+
+def test_without_heads_a_stored_tile_that_was_tampered_with_is_named(auditor: Auditor) -> None:
+    auditor.change("DELETE FROM tree_heads")
+    auditor.change("INSERT INTO tree_tiles SELECT 1, 0, hashes, positions FROM tree_tiles")
+
+    result = auditor.run("verify", "--json")
+
+    assert [each["kind"] for each in json.loads(result.stdout)["checks"][2]["findings"]] == ["tile"]
+
+
+def test_a_tree_that_lags_behind_the_log_is_no_finding_without_heads(auditor: Auditor) -> None:
+    auditor.change("DELETE FROM tree_heads")
+    auditor.change("UPDATE tree_tiles SET hashes = substr(hashes, 1, 32 * 5), positions = substr(positions, 1, 8 * 5)")
+
+    checks = json.loads(auditor.done("verify", "--json"))["checks"]
+
+    assert [check["name"] for check in checks[:3]] == ["heads", "log", "tree"]
+    assert "the log is as the stored tree has it" in checks[1]["holds"]
 
 
 def test_heads_are_written_once_for_the_same_log_and_shown(auditor: Auditor) -> None:

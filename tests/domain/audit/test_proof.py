@@ -1,6 +1,6 @@
 """Holding a log against heads: whoever is wrong is named, the log or the stored tree."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import permutations
 
@@ -56,6 +56,21 @@ def test_positions_that_are_wrong_in_the_stored_tree_accuse_the_tree_alone(posit
     assert list(proof.log_gaps()) == []
     assert list(proof.tree_gaps())
     assert proof.log.proven_size == 6
+
+
+def test_a_first_event_that_comes_while_both_sides_are_read_is_not_missing() -> None:
+    log: list[Leaves] = []
+
+    def log_now() -> Iterator[Leaves]:
+        yield from log
+
+    def tree_now() -> Iterator[Leaves]:
+        log.append(LOG)
+        yield LOG
+
+    proof = prove([], log_now(), tree_now())
+
+    assert list(proof.gaps) == []
 
 
 def test_events_behind_all_heads_are_missing_by_the_tree_only() -> None:
