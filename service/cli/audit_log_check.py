@@ -149,8 +149,8 @@ def _difference(gap: Gap, *, is_proven: bool) -> Finding:
 
 
 def _unlocated(gap: Gap, proof: Proof) -> Finding:
-    refuted = proof.log.refuted
-    size = refuted.size if refuted else 0
+    head = proof.log.unreached if gap.kind is Kind.CUT else proof.log.refuted
+    size = head.size if head else 0
     if gap.kind is Kind.CUT:
         what = (
             f"the log ends at position {proof.log.end} after {number(proof.log.size, 'event')}; there is a head of "

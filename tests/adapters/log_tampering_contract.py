@@ -123,7 +123,7 @@ class LogTamperingContract:
             return [(Kind.DIFFERS, begin, end)]
         last = left[-1] if left else 0
         unproven = [(Kind.UNPROVEN, begin, last)] if last >= begin else []
-        return [*unproven, (Kind.CUT, last + 1, end)]
+        return [*unproven, (Kind.CUT, last + 1, broken[-1].position)]
 
     @pytest.mark.parametrize("statement", TILES)
     def test_a_stored_tile_that_was_tampered_with_is_named_at_any_level(self, world: TreeWorld, statement: str) -> None:

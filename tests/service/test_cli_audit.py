@@ -167,6 +167,20 @@ def test_a_tree_that_lags_behind_the_log_is_no_finding_without_heads(auditor: Au
     assert "the log is as the stored tree has it" in checks[1]["holds"]
 
 
+def test_of_a_log_that_was_cut_the_last_head_is_told(auditor: Auditor) -> None:
+    head = json.loads(auditor.heads.read_text())
+    later = head | {"size": head["size"] + 5, "position": head["position"] + 5}
+    auditor.heads.write_text(json.dumps(head) + "\n" + json.dumps(later))
+    auditor.change("DELETE FROM stored_events WHERE rowid > 9")
+    auditor.change("DELETE FROM tree_tiles")
+
+    result = auditor.run("verify", "--heads", auditor.heads, "--json")
+
+    *_, finding = json.loads(result.stdout)["checks"][1]["findings"]
+    assert (finding["kind"], finding["first"], finding["last"]) == ("cut", 10, later["position"])
+    assert f"there is a head of {later['size']} events" in finding["message"]
+
+
 def test_heads_are_written_once_for_the_same_log_and_shown(auditor: Auditor) -> None:
     auditor.done("heads", "--now")
 
