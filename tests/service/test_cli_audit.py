@@ -214,6 +214,17 @@ def test_a_file_that_holds_no_heads_is_refused_with_its_line(auditor: Auditor, c
     assert said in result.stderr
 
 
+def test_a_head_with_a_name_that_stands_twice_is_refused_with_its_line(auditor: Auditor) -> None:
+    """Whoever reads the first and whoever reads the last would hold the log against different heads."""
+    line = auditor.heads.read_text()
+    auditor.heads.write_text(line + line.replace("{", '{"size":1,', 1))
+
+    result = auditor.run("verify", "--heads", auditor.heads)
+
+    assert result.exit_code == 1
+    assert "line 2: a name stands twice" in " ".join(result.stderr.split())
+
+
 def test_without_a_signing_key_there_is_no_public_one(auditor: Auditor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROUTEKEEPER_AUDIT__SIGNING_KEY_FILE")
 
