@@ -58,7 +58,7 @@ _EXTEND: Final = """
     ON CONFLICT (level, tile) DO UPDATE SET hashes = excluded.hashes, positions = excluded.positions
     WHERE octet_length(t.hashes) = 32 * %s"""
 _HEADS: Final = """
-    SELECT size, position, root, at, signature FROM {schema}.tree_heads WHERE size > %s ORDER BY size LIMIT %s"""
+    SELECT size, position, root, at, signature FROM {schema}.tree_heads WHERE size >= %s ORDER BY size LIMIT %s"""
 _LAST_HEAD: Final = """
     SELECT size, position, root, at, signature FROM {schema}.tree_heads ORDER BY size DESC LIMIT 1"""
 _KEEP_HEAD: Final = """
@@ -119,8 +119,9 @@ class PostgresTreeStore:
         row = (tile.level, tile.index, tile.hashes, tile.positions, before)
         return connection.execute(self._extend, row, prepare=True).rowcount == 1
 
-    def heads(self, *, after: int, limit: int) -> Sequence[TreeHead]:
-        return [stored_head(*row) for row in self._select(self._heads, (after, limit))]
+    def heads(self, *, after: int | None, limit: int) -> Sequence[TreeHead]:
+        first = _LOWEST if after is None else after + 1
+        return [stored_head(*row) for row in self._select(self._heads, (first, limit))]
 
     def last_head(self) -> TreeHead | None:
         return next((stored_head(*row) for row in self._select(self._last_head)), None)

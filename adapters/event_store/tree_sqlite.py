@@ -25,6 +25,7 @@ from domain.audit.tree_head import TreeHead
 from handlers.ports import LogUnavailable
 
 _LOWEST: Final = -(2**63)
+_HIGHEST: Final = 2**63 - 1
 #: How an id is written: so many hexadecimal digits (count).
 _ID_TEXT: Final = 32
 _ROWS: Final = """
@@ -46,7 +47,7 @@ _EXTEND: Final = """
     INSERT INTO tree_tiles (level, tile, hashes, positions) VALUES (?, ?, ?, ?)
     ON CONFLICT (level, tile) DO UPDATE SET hashes = excluded.hashes, positions = excluded.positions
     WHERE length(tree_tiles.hashes) = 32 * ?"""
-_HEADS: Final = "SELECT size, position, root, at, signature FROM tree_heads WHERE size > ? ORDER BY size LIMIT ?"
+_HEADS: Final = "SELECT size, position, root, at, signature FROM tree_heads WHERE size >= ? ORDER BY size LIMIT ?"
 _LAST_HEAD: Final = "SELECT size, position, root, at, signature FROM tree_heads ORDER BY size DESC LIMIT 1"
 _KEEP_HEAD: Final = (
     "INSERT INTO tree_heads (size, position, root, at, signature) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -109,8 +110,11 @@ class SQLiteTreeStore:
         row = (tile.level, tile.index, tile.hashes, tile.positions, before)
         return self._connection.execute(_EXTEND, row).rowcount == 1
 
-    def heads(self, *, after: int, limit: int) -> Sequence[TreeHead]:
-        return [_head(*row) for row in self._select(_HEADS, (after, limit))]
+    def heads(self, *, after: int | None, limit: int) -> Sequence[TreeHead]:
+        if after == _HIGHEST:  # a planted one: the next is no number to SQLite
+            return []
+        first = _LOWEST if after is None else after + 1
+        return [_head(*row) for row in self._select(_HEADS, (first, limit))]
 
     def last_head(self) -> TreeHead | None:
         return next((_head(*row) for row in self._select(_LAST_HEAD)), None)

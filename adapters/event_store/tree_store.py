@@ -68,8 +68,11 @@ class TreeStore(Protocol):
         """Store tiles, all or none; ``False`` if one of them is not any more what it was before."""
         ...
 
-    def heads(self, *, after: int, limit: int) -> Sequence[TreeHead]:
-        """At most ``limit`` tree heads of more than ``after`` leaves, the smallest first."""
+    def heads(self, *, after: int | None, limit: int) -> Sequence[TreeHead]:
+        """At most ``limit`` tree heads of more than ``after`` leaves (``None``: all), the smallest first.
+
+        Raises :class:`TreeDamaged` for a row that is none.
+        """
         ...
 
     def last_head(self) -> TreeHead | None:

@@ -11,6 +11,7 @@ from adapters.event_store.tree_reading import log_leaves, tree_leaves
 from adapters.event_store.tree_store import TreeMissing, TreeUnusable
 from domain.audit.proof import Gap, Kind, Proof, prove
 from domain.audit.stored_tree import StoredTreeCheck
+from domain.audit.tiles import TreeDamaged
 from domain.audit.tree_head import TreeHead
 from tests.adapters.log_tree_contract import AT, PARTS, TreeWorld, found
 
@@ -181,3 +182,18 @@ class LogTamperingContract:
 
         with pytest.raises(TreeUnusable, match="root"):
             world.heads()
+
+    @pytest.mark.parametrize("size", [-(2**63), -5, 0])
+    def test_a_planted_head_of_no_events_is_seen(self, world: TreeWorld, size: int) -> None:
+        world.live()
+        world.change(f"INSERT INTO tree_heads SELECT {size}, position, root, at, signature FROM tree_heads LIMIT 1")
+
+        with pytest.raises(TreeDamaged, match=f"head of size {size} is none"):
+            world.heads()
+
+    def test_a_planted_head_of_as_many_events_as_there_can_be_is_given_as_it_is(self, world: TreeWorld) -> None:
+        size = 2**63 - 1
+        heads = world.live()
+        world.change(f"INSERT INTO tree_heads SELECT {size}, position, root, at, signature FROM tree_heads LIMIT 1")
+
+        assert [each.size for each in world.heads()] == [*(head.size for head in heads), size]

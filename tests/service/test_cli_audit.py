@@ -55,7 +55,7 @@ def test_what_heads_prove_is_told_also_if_the_rest_fails(auditor: Auditor, tmp_p
     assert "no views at" in result.stderr
 
 
-@pytest.mark.parametrize("change", ["at = 9223372036854775807", "at = 'abc'", "root = 5"])
+@pytest.mark.parametrize("change", ["at = 9223372036854775807", "at = 'abc'", "root = 5", "size = -5"])
 def test_a_stored_head_that_is_none_is_a_finding(auditor: Auditor, change: str) -> None:
     auditor.change(f"UPDATE tree_heads SET {change}")
 
