@@ -10,6 +10,7 @@ from adapters.event_store.event_log import RecorderEventLog
 from adapters.event_store.mapper import MAX_EVENT_BYTES, EventMapper
 from adapters.event_store.postgres import PostgresLogRecorder
 from adapters.event_store.postgres_datastore import LogDatastore, PostgresLimits
+from adapters.event_store.postgres_tables import TREE_TABLE_NAMES
 from adapters.postgres.address import PostgresAddress
 from adapters.postgres.reasons import reason
 from domain.errors import RoutekeeperError
@@ -41,7 +42,7 @@ def open_postgres_log(
     recorder = PostgresLogRecorder(datastore)
     try:
         with _saying_what_is_missing(recorder):
-            _prepare(recorder, creates_tables=creates_tables and not is_read_only)
+            _prepare(recorder, creates_tables=creates_tables, is_read_only=is_read_only)
     except BaseException:
         datastore.close()
         raise
@@ -57,10 +58,12 @@ def create_postgres_log(
         return recorder.create_missing_tables()
 
 
-def _prepare(recorder: PostgresLogRecorder, *, creates_tables: bool) -> None:
+def _prepare(recorder: PostgresLogRecorder, *, creates_tables: bool, is_read_only: bool) -> None:
     with recorder.store.get_connection() as connection:
         missing = recorder.missing_tables(connection)
-    if missing and not creates_tables:
+    if is_read_only:
+        missing = [name for name in missing if name not in TREE_TABLE_NAMES]
+    if missing and (is_read_only or not creates_tables):
         raise EventStoreNotReady(
             f"{_place(recorder)}: there are no tables {', '.join(missing)}; run 'routekeeper init'"
         )

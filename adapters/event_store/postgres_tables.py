@@ -27,7 +27,10 @@ _TABLES: Final = (
     *TREE_TABLES,
 )
 
-#: The names of those tables.
+#: Those that nobody needs who only reads the log.
+TREE_TABLE_NAMES: Final = ("tree_tiles", "tree_heads")
+
+#: The names of all those tables.
 SIDE_TABLES: Final = (
     "positions",
     "command_outcomes",
@@ -37,8 +40,7 @@ SIDE_TABLES: Final = (
     "metric_samples",
     "scaling_evaluations",
     "retention_horizons",
-    "tree_tiles",
-    "tree_heads",
+    *TREE_TABLE_NAMES,
 )
 
 _MOVE: Final = """

@@ -104,8 +104,9 @@ class TreeKeeper:
             head = head.signed(self._sign(head.signed_bytes))
         return head if self._store.keep_head(head) else None
 
-    def heads(self, after: int = 0) -> Iterator[TreeHead]:
-        """All stored heads of more than ``after`` leaves, the smallest first."""
+    def heads(self) -> Iterator[TreeHead]:
+        """All stored heads, the smallest first. Raises :class:`TreeDamaged` at a row that is none."""
+        after = None
         while some := self._store.heads(after=after, limit=1000):
             yield from some
             after = some[-1].size

@@ -1,17 +1,26 @@
 """The log's tree in the schema of the log in PostgreSQL."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 from uuid import UUID
 
 from eventsourcing.persistence import InterfaceError, OperationalError, ProgrammingError
 from psycopg import Connection, Rollback
+from psycopg.errors import UndefinedTable
 from psycopg.rows import DictRow, tuple_row
 from psycopg.sql import SQL, Composed, Identifier
 
 from adapters.event_store.postgres_datastore import LogDatastore
-from adapters.event_store.tree_store import LogRow, TreeMissing, as_leaves, as_rows, stored_head, stored_tile
+from adapters.event_store.tree_store import (
+    LogRow,
+    TreeMissing,
+    TreeUnusable,
+    as_leaves,
+    as_rows,
+    stored_head,
+    stored_tile,
+)
 from adapters.postgres.reasons import reason
 from domain.audit.leaf import Columns
 from domain.audit.proof import Leaves
@@ -49,7 +58,7 @@ _EXTEND: Final = """
     ON CONFLICT (level, tile) DO UPDATE SET hashes = excluded.hashes, positions = excluded.positions
     WHERE octet_length(t.hashes) = 32 * %s"""
 _HEADS: Final = """
-    SELECT size, position, root, at, signature FROM {schema}.tree_heads WHERE size > %s ORDER BY size LIMIT %s"""
+    SELECT size, position, root, at, signature FROM {schema}.tree_heads WHERE size >= %s ORDER BY size LIMIT %s"""
 _LAST_HEAD: Final = """
     SELECT size, position, root, at, signature FROM {schema}.tree_heads ORDER BY size DESC LIMIT 1"""
 _KEEP_HEAD: Final = """
@@ -110,8 +119,9 @@ class PostgresTreeStore:
         row = (tile.level, tile.index, tile.hashes, tile.positions, before)
         return connection.execute(self._extend, row, prepare=True).rowcount == 1
 
-    def heads(self, *, after: int, limit: int) -> Sequence[TreeHead]:
-        return [stored_head(*row) for row in self._select(self._heads, (after, limit))]
+    def heads(self, *, after: int | None, limit: int) -> Sequence[TreeHead]:
+        first = _LOWEST if after is None else after + 1
+        return [stored_head(*row) for row in self._select(self._heads, (first, limit))]
 
     def last_head(self) -> TreeHead | None:
         return next((stored_head(*row) for row in self._select(self._last_head)), None)
@@ -125,8 +135,13 @@ class PostgresTreeStore:
         self._store.close()
 
     def _select(self, statement: Composed, parameters: Sequence[object] = ()) -> list[Any]:
-        with self._answering() as connection, connection.cursor(row_factory=tuple_row) as cursor:
+        with (
+            suppress(TreeMissing),
+            self._answering() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
             return cursor.execute(statement, parameters, prepare=True, binary=True).fetchall()
+        return []
 
     @contextmanager
     def _answering(self) -> Iterator[Connection[DictRow]]:
@@ -135,7 +150,8 @@ class PostgresTreeStore:
                 yield connection
         except ProgrammingError as error:
             where = f"{self._store.address}, schema {self._store.schema}"
-            raise TreeMissing(f"the tree at {where}: {reason(error)}; let its owner run 'routekeeper init'") from None
+            kind = TreeMissing if isinstance(error.__cause__, UndefinedTable) else TreeUnusable
+            raise kind(f"the tree at {where}: {reason(error)}; let its owner run 'routekeeper init'") from None
         except (InterfaceError, OperationalError) as error:
             raise LogUnavailable(f"the event store does not answer: {error}") from error
 

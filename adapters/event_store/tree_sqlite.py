@@ -9,7 +9,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from adapters.event_store.instants import microseconds_of, moment_of
-from adapters.event_store.tree_store import LogRow, TreeMissing, as_leaves, as_rows, stored_head, stored_tile
+from adapters.event_store.tree_store import (
+    LogRow,
+    TreeMissing,
+    TreeUnusable,
+    as_leaves,
+    as_rows,
+    stored_head,
+    stored_tile,
+)
 from domain.audit.leaf import Columns
 from domain.audit.proof import Leaves
 from domain.audit.tiles import GrownTile, Tile, TileSpan, TreeDamaged
@@ -17,6 +25,7 @@ from domain.audit.tree_head import TreeHead
 from handlers.ports import LogUnavailable
 
 _LOWEST: Final = -(2**63)
+_HIGHEST: Final = 2**63 - 1
 #: How an id is written: so many hexadecimal digits (count).
 _ID_TEXT: Final = 32
 _ROWS: Final = """
@@ -38,7 +47,7 @@ _EXTEND: Final = """
     INSERT INTO tree_tiles (level, tile, hashes, positions) VALUES (?, ?, ?, ?)
     ON CONFLICT (level, tile) DO UPDATE SET hashes = excluded.hashes, positions = excluded.positions
     WHERE length(tree_tiles.hashes) = 32 * ?"""
-_HEADS: Final = "SELECT size, position, root, at, signature FROM tree_heads WHERE size > ? ORDER BY size LIMIT ?"
+_HEADS: Final = "SELECT size, position, root, at, signature FROM tree_heads WHERE size >= ? ORDER BY size LIMIT ?"
 _LAST_HEAD: Final = "SELECT size, position, root, at, signature FROM tree_heads ORDER BY size DESC LIMIT 1"
 _KEEP_HEAD: Final = (
     "INSERT INTO tree_heads (size, position, root, at, signature) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -101,8 +110,11 @@ class SQLiteTreeStore:
         row = (tile.level, tile.index, tile.hashes, tile.positions, before)
         return self._connection.execute(_EXTEND, row).rowcount == 1
 
-    def heads(self, *, after: int, limit: int) -> Sequence[TreeHead]:
-        return [_head(*row) for row in self._select(_HEADS, (after, limit))]
+    def heads(self, *, after: int | None, limit: int) -> Sequence[TreeHead]:
+        if after == _HIGHEST:  # a planted one: the next is no number to SQLite
+            return []
+        first = _LOWEST if after is None else after + 1
+        return [_head(*row) for row in self._select(_HEADS, (first, limit))]
 
     def last_head(self) -> TreeHead | None:
         return next((_head(*row) for row in self._select(_LAST_HEAD)), None)
@@ -116,8 +128,9 @@ class SQLiteTreeStore:
         self._connection.close()
 
     def _select(self, statement: str, parameters: Sequence[object] = ()) -> list[Any]:
-        with _answering(self._file):
+        with suppress(TreeMissing), _answering(self._file):
             return self._connection.execute(statement, parameters).fetchall()
+        return []
 
 
 def _columns(found: Sequence[Any]) -> Columns:
@@ -169,4 +182,6 @@ def _answering(file: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         if "no such table" in str(error):
             raise TreeMissing(f"there is no tree in {file} yet: let a worker run once") from None
+        if "no such column" in str(error):
+            raise TreeUnusable(f"the tree in {file}: {error}") from None
         raise LogUnavailable(f"the event store does not answer: {error}") from error

@@ -18,6 +18,10 @@ class TreeMissing(RoutekeeperError):
     """There is no tree beside the log yet."""
 
 
+class TreeUnusable(RoutekeeperError):
+    """The tree's tables have another shape than they must have, or are not for this user."""
+
+
 class LogRow(NamedTuple):
     """A row of the log: ``data`` are the bytes of its leaf, none where the row is no event at all."""
 
@@ -28,8 +32,8 @@ class LogRow(NamedTuple):
 class TreeStore(Protocol):
     """The log's rows and its tree; calls block, and are for one thread at a time.
 
-    All of them raise :class:`~handlers.ports.LogUnavailable` where the database does not answer, and
-    :class:`TreeMissing`.
+    A table that is missing is read as one without rows; who writes to it gets :class:`TreeMissing`. All of them raise
+    :class:`~handlers.ports.LogUnavailable` where the database does not answer, and :class:`TreeUnusable`.
     """
 
     def rows(self, *, after: int | None, limit: int) -> Sequence[LogRow]:
@@ -64,8 +68,11 @@ class TreeStore(Protocol):
         """Store tiles, all or none; ``False`` if one of them is not any more what it was before."""
         ...
 
-    def heads(self, *, after: int, limit: int) -> Sequence[TreeHead]:
-        """At most ``limit`` tree heads of more than ``after`` leaves, the smallest first."""
+    def heads(self, *, after: int | None, limit: int) -> Sequence[TreeHead]:
+        """At most ``limit`` tree heads of more than ``after`` leaves (``None``: all), the smallest first.
+
+        Raises :class:`TreeDamaged` for a row that is none.
+        """
         ...
 
     def last_head(self) -> TreeHead | None:

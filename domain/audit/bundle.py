@@ -6,7 +6,7 @@ Lines of JSON: a header, events, an end. ``docs/tamper-evidence.md`` describes t
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Literal, NoReturn
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -15,6 +15,7 @@ from domain.audit.bundle_range import AskedFor, BundleRange
 from domain.audit.leaf import Leaf, LeafInvalid, parse_leaf
 from domain.audit.merkle import leaf_hash, verify_inclusion
 from domain.audit.tree_head import Base64, TreeHead
+from domain.audit.unambiguous_json import read_json
 from domain.message import Message
 
 #: Most errors that are listed (count); what comes after is only counted.
@@ -196,20 +197,9 @@ def _event_errors(event: BundleEvent, header: BundleHeader, order: BundleRange) 
 def _json(data: bytes) -> Any:  # noqa: ANN401 - as JSON is
     """Read JSON that means the same to every reader."""
     try:
-        return json.loads(data, object_pairs_hook=_object, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        return read_json(data)
+    except ValueError as error:
         raise LeafInvalid(f"these {len(data)} bytes are no JSON: {error}") from None
-
-
-def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice in an object")
-    return found
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number")
 
 
 def _plain(value: object) -> str:

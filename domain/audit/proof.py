@@ -62,8 +62,8 @@ class Judgement:
 
     ``size`` leaves there are, at positions ``begin`` to ``end`` (0: there are none). They agree up to the head
     ``proven``, of which the last event is at ``proven_end`` (0: nothing is proven); ``refuted`` is the first head with
-    which they do not agree or that they do not reach. Of heads that they agree with, those in ``misplaced`` say that
-    they end at another position than the one told beside them.
+    which they do not agree or that they do not reach, ``unreached`` the largest that they do not reach. Of heads that
+    they agree with, those in ``misplaced`` say that they end at another position than the one told beside them.
     """
 
     size: int
@@ -72,6 +72,7 @@ class Judgement:
     proven: TreeHead | None
     proven_end: int
     refuted: TreeHead | None
+    unreached: TreeHead | None
     misplaced: Sequence[tuple[TreeHead, int]]
 
     @property
@@ -105,16 +106,20 @@ class Proof:
 
         Of what stands between the last head that is proven and the cut, heads tell nothing.
         """
-        log, refuted = self.log, self.log.refuted
-        if refuted is None or self.tree.proven_size >= refuted.size:
+        log, refuted, largest = self.log, self.log.refuted, self.log.unreached
+        if refuted is None:
             return ()
-        at, end = log.proven_size, log.size
+        at, end, known = log.proven_size, log.size, self.tree.proven_size
         first = log.proven_end + 1 if log.proven else min(log.begin, 1)
-        missing = refuted.size - end
-        if missing <= 0 or log.end >= refuted.position:
-            return (Gap(Kind.DIFFERS, first, max(first, refuted.position), refuted.size - at, at, at),)
-        cut = Gap(Kind.CUT, max(log.end + 1, first), refuted.position, missing, end, end)
-        return (Gap(Kind.UNPROVEN, first, log.end, end - at, at, at), cut) if end > at else (cut,)
+        gaps = []
+        if known < refuted.size:
+            if refuted.size <= end or refuted.position <= log.end:
+                gaps.append(Gap(Kind.DIFFERS, first, max(first, refuted.position), refuted.size - at, at, at))
+            elif end > at:
+                gaps.append(Gap(Kind.UNPROVEN, first, log.end, end - at, at, at))
+        if largest is not None and known < largest.size and largest.position > log.end:
+            gaps.append(Gap(Kind.CUT, max(log.end + 1, first), largest.position, largest.size - end, end, end))
+        return gaps
 
 
 def prove(heads: Iterable[TreeHead], log: Iterable[Leaves], tree: Iterable[Leaves]) -> Proof:
@@ -127,7 +132,8 @@ def prove(heads: Iterable[TreeHead], log: Iterable[Leaves], tree: Iterable[Leave
     log_pieces, tree_pieces = iter(log), iter(tree)
     gaps = _Gaps([head.size for head in ordered])
     while True:
-        mine, theirs = next(log_pieces, None), next(tree_pieces, None)
+        # The tree first: whatever is in it by then, the log has as well.
+        theirs, mine = next(tree_pieces, None), next(log_pieces, None)
         if theirs is None or mine is None or mine != theirs:
             break
         log_side.extend(mine)
@@ -189,14 +195,15 @@ class _Side:
         self._refuted = next((head for head in same if head.root_bytes != root), None)
 
     def judgement(self) -> Judgement:
-        unreached = self._heads[self._next][0] if self._next < len(self._heads) else None
+        unreached = [same[0] for same in self._heads[self._next :]]
         return Judgement(
             size=self.size,
             begin=self._begin,
             end=self._end,
             proven=self._proven,
             proven_end=self._proven_end,
-            refuted=self._refuted or unreached,
+            refuted=self._refuted or next(iter(unreached), None),
+            unreached=unreached[-1] if unreached else None,
             misplaced=self._misplaced,
         )
 

@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from domain.audit.leaf import LeafInvalid, parse_leaf
 from domain.audit.merkle import leaf_hash, verify_consistency, verify_inclusion
 from domain.audit.tree_head import Base64, TreeHead
+from domain.audit.unambiguous_json import read_json
 from domain.errors import RoutekeeperError
 from domain.message import Message
 
@@ -55,10 +56,14 @@ _PROOF: Final[TypeAdapter[AnyProof]] = TypeAdapter(Annotated[AnyProof, Field(dis
 def read_proof(text: bytes, name: str) -> AnyProof:
     """Read a proof; ``name`` says where from. Raises :class:`ProofInvalid`."""
     try:
-        return _PROOF.validate_json(text)
+        proof = _PROOF.validate_json(text)
+        read_json(text)
     except ValidationError as error:
         problem = error.errors()[0]
         raise ProofInvalid(f"{name}: {'.'.join(map(str, problem['loc'])) or 'proof'}: {problem['msg']}") from None
+    except ValueError as error:
+        raise ProofInvalid(f"{name}: {error}") from None
+    return proof
 
 
 def errors_of(proof: AnyProof, known: Collection[TreeHead] | None) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 
 from domain.audit.merkle import HASH_BYTES
+from domain.audit.unambiguous_json import read_json
 from domain.errors import RoutekeeperError
 from domain.message import Message, Moment
 
@@ -74,9 +75,13 @@ def read_heads(lines: Iterable[str | bytes], name: str) -> Iterator[TreeHead]:
         if not line.strip():
             continue
         try:
-            yield TreeHead.model_validate_json(line)
+            head = TreeHead.model_validate_json(line)
+            read_json(line)
         except ValidationError as error:
             problem = error.errors()[0]
             field = ".".join(map(str, problem["loc"]))
             shown = f"{problem['input']!r:.80}"
             raise HeadsInvalid(f"{name}, line {number}: {field or 'line'}: {problem['msg']} (it is {shown})") from None
+        except ValueError as error:
+            raise HeadsInvalid(f"{name}, line {number}: {error}") from None
+        yield head

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -25,6 +26,8 @@ from service.cli.reading import deployment_id, reading_log
 from service.settings import Settings, load_settings
 from service.stores import stores_of
 from service.tree import tree_keeper
+
+_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
 app = typer.Typer(no_args_is_help=True, help="Prove that the log is whole and unaltered, to others too.")
 app.command(
@@ -156,7 +159,9 @@ async def _range(settings: Settings, since: LogPoint | None, until: LogPoint | N
     first, last = 1, None
     with reading_log(settings) as log:
         if since is not None and since.moment is not None:
-            first = 1 + await log.position_at(since.moment - since.moment.resolution)
+            # Before the earliest moment that can be told there is no other to ask about, and no event.
+            if since.moment > _EARLIEST:
+                first = 1 + await log.position_at(since.moment - since.moment.resolution)
         elif since is not None:
             first = max(1, since.position or 1)
         if until is not None:

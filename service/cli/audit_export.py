@@ -1,8 +1,11 @@
 """Writes bundles: events with the proofs that they are in the log."""
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from secrets import token_hex
+from typing import Literal, TextIO
 from uuid import UUID
 
 from adapters.event_store.tree_store import LogRow, TreeStore
@@ -19,24 +22,39 @@ _HINT = "run 'routekeeper audit verify'"
 def export_bundle(store: TreeStore, header: BundleHeader, file: Path, heard: Callable[[int], None]) -> int:
     """Write all events that the ``header`` asks for, and give how many; ``heard`` is told the position now and again.
 
-    The file is there whole or not at all. Raises :class:`NotExported`, also for an event that the head does not prove,
-    and what the store raises.
+    A regular file is there whole or not at all, and where ``file`` is a link, it is what the link leads to. Raises
+    :class:`NotExported`, also for an event that the head does not prove, and what the store raises.
     """
-    partial = file.with_name(f"{file.name}.partial")
     try:
-        with partial.open("w", encoding="utf-8") as out:
+        with _opened(file) as out:
             out.write(header.model_dump_json() + "\n")
             events = 0
             for event in _events(store, header, heard):
                 out.write(event.model_dump_json() + "\n")
                 events += event.kind == "event"
             out.write(BundleEnd(events=events).model_dump_json() + "\n")
-        partial.replace(file)
     except OSError as error:
         raise NotExported(f"{file} cannot be written: {error.strerror}") from None
-    finally:
-        partial.unlink(missing_ok=True)
     return events
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[TextIO]:
+    """Open for writing; what is no regular file, such as a pipe, cannot be replaced and is written to directly."""
+    if file.exists() and not file.is_file():
+        with file.open("w", encoding="utf-8") as out:
+            yield out
+        return
+    target = Path(os.path.realpath(file))
+    partial = target.with_name(f"{target.name}.{token_hex(4)}.partial")
+    try:
+        with partial.open("x", encoding="utf-8") as out:
+            yield out
+        partial.replace(target)
+    finally:
+        # Where it could not be made, it cannot be removed either.
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _events(store: TreeStore, header: BundleHeader, heard: Callable[[int], None]) -> Iterator[BundleEvent]:

@@ -1,11 +1,12 @@
 """The checks that hold the log against tree heads."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby, pairwise
 from pathlib import Path
 
 from adapters.event_store.tree_reading import log_leaves, tree_leaves
-from adapters.event_store.tree_store import TreeStore
+from adapters.event_store.tree_store import TreeStore, TreeUnusable
 from adapters.signatures import PublicKey
 from domain.audit.proof import Gap, Kind, Proof, prove
 from domain.audit.stored_tree import StoredTreeCheck
@@ -62,7 +63,11 @@ def is_signed(head: TreeHead, key: PublicKey) -> bool:
 
 
 def check_log(store: TreeStore, heads: Sequence[TreeHead], progress: Progress) -> Iterator[Check]:
-    """Hold all events against the heads and the stored tree. Raises what the store raises."""
+    """Hold all events against the heads and the stored tree. Raises what the store raises.
+
+    A stored tree that cannot be read is a finding, and the events are held against the heads alone. Where there are
+    neither heads nor a tree there is nothing to hold them against, and no check.
+    """
     total = max((head.size for head in heads), default=0)
     done = 0
 
@@ -72,12 +77,20 @@ def check_log(store: TreeStore, heads: Sequence[TreeHead], progress: Progress) -
         progress(done, max(total, done))
 
     stored = StoredTreeCheck(store.tile)
-    proof = prove(heads, log_leaves(store, heard), tree_leaves(store, stored))
-    yield _of_log(proof)
-    yield _of_tree(proof, stored)
+    unusable = []
+    try:
+        if not heads and not store.tile_spans():
+            return
+        proof = prove(heads, log_leaves(store, heard), tree_leaves(store, stored))
+    except TreeUnusable as damage:
+        unusable, done = [Finding(where="tree", message=str(damage), kind="damaged")], 0
+        proof = prove(heads, log_leaves(store, heard), ())
+    yield _of_log(proof, "the heads have" if heads else "the stored tree has")
+    tree = _of_tree(proof, stored)
+    yield replace(tree, findings=[*unusable, *tree.findings])
 
 
-def _of_log(proof: Proof) -> Check:
+def _of_log(proof: Proof, as_what: str) -> Check:
     differences = [_difference(gap, is_proven=proven) for gap, proven in proof.log_gaps()]
     differences += [_unlocated(gap, proof) for gap in proof.unlocated]
     for head, position in proof.log.misplaced:
@@ -90,7 +103,7 @@ def _of_log(proof: Proof) -> Check:
     said = f"{number(proof.log.size, 'event')}, {until}"
     return Check(
         name="log",
-        holds=f"the log is as the heads have it: {said}",
+        holds=f"the log is as {as_what} it: {said}",
         findings=differences,
         remark=f"{proof.more} more are not listed" if proof.more else "",
     )
@@ -136,8 +149,8 @@ def _difference(gap: Gap, *, is_proven: bool) -> Finding:
 
 
 def _unlocated(gap: Gap, proof: Proof) -> Finding:
-    refuted = proof.log.refuted
-    size = refuted.size if refuted else 0
+    head = proof.log.unreached if gap.kind is Kind.CUT else proof.log.refuted
+    size = head.size if head else 0
     if gap.kind is Kind.CUT:
         what = (
             f"the log ends at position {proof.log.end} after {number(proof.log.size, 'event')}; there is a head of "

@@ -17,13 +17,13 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 
 from adapters.event_store.event_log import RecorderEventLog
-from adapters.event_store.tree_store import TreeMissing
+from adapters.event_store.tree_store import TreeUnusable
 from adapters.signatures import PublicKey
 from domain.audit.tiles import TreeDamaged
 from domain.recorded import LoggedEvent
 from projections.catalogue import VIEWS
 from projections.checkpoints import fingerprint
-from projections.database import open_database, snapshot
+from projections.database import open_database, writing
 from projections.log_audit import VERSION as LOG_AUDIT_VERSION
 from service.checks import Check, Finding
 from service.cli.audit_log_check import check_heads, check_log, heads_in
@@ -109,18 +109,15 @@ def _tree_checks(settings: Settings, heads: Path | None, key: PublicKey | None) 
     with reading_tree(settings) as tree:
         try:
             known = list(tree_keeper(settings, tree).heads()) if given is None else given
-        except TreeMissing:
-            known = []
-        except TreeDamaged as damage:
+            first = check_heads(known, key) if known else _NO_HEADS
+            if known and given is None:
+                beside = "these are beside the log; with --heads, those that were kept elsewhere"
+                first = replace(first, remark=beside)
+        except (TreeDamaged, TreeUnusable) as damage:
             found = Finding(where="heads", message=str(damage), kind="damaged")
-            return [Check(name="heads", holds="the stored tree heads can be read", findings=[found])]
-        if not known:
-            return [_NO_HEADS]
+            known, first = [], Check(name="heads", holds="the stored tree heads can be read", findings=[found])
         with told("Holding the log against tree heads") as progress:
-            checks = [check_heads(known, key), *check_log(tree, known, progress)]
-    if given is None:
-        checks[0] = replace(checks[0], remark="these are beside the log; with --heads, those that were kept elsewhere")
-    return checks
+            return [first, *check_log(tree, known, progress)]
 
 
 def verified(
@@ -139,7 +136,7 @@ async def _verified(
 ) -> tuple[Sequence[Check], int]:
     head = await log.head()
     name = await _name_of(log)
-    _drop_earlier(folder, name)
+    _prepare(folder, name)
     with _scratch(folder, f"log-{name}-{LOG_AUDIT_VERSION}") as noted, bars() as progress:
         task = progress.add_task("Reading the log", total=head)
         await examine_log(log, noted, until=head, progress=lambda at: progress.update(task, completed=at))
@@ -178,27 +175,31 @@ async def _name_of(log: RecorderEventLog) -> str:
     return fingerprint(first[0]) if isinstance(first[0], LoggedEvent) else f"unreadable-{first[0].event_id}"
 
 
-def _drop_earlier(folder: Path, name: str) -> None:
-    """Delete what another version noted of this log: it lacks what is looked for now, or means something else."""
+def _prepare(folder: Path, name: str) -> None:
+    """Make the folder, and delete what another version noted of this log: it lacks what is looked for now."""
     mine = f"log-{name}-{LOG_AUDIT_VERSION}.db"
-    earlier = [file for file in folder.glob(f"log-{name}*.db") if file.name != mine]
-    for file in earlier:
-        file.unlink()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        earlier = [file for file in folder.glob(f"log-{name}*.db") if file.name != mine]
+        for file in earlier:
+            file.unlink()
+    except OSError as error:
+        raise StateDamaged(f"--state {folder} cannot be written to: {error.strerror}") from None
     if earlier:
         note(f"--state {folder} was kept by another version: the log is read from its beginning again")
 
 
 @contextmanager
 def _scratch(folder: Path, name: str) -> Iterator[Engine]:
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.db"
     engine = open_database(f"sqlite:///{file}")
     try:
         try:
-            with snapshot(engine):
+            with writing(engine):
                 pass
-        except DatabaseError:
-            raise StateDamaged(f"{file} cannot be gone on from: delete it, or give another --state") from None
+        except DatabaseError as error:
+            why = f"cannot be gone on from ({error.orig}): delete it, or give another --state"
+            raise StateDamaged(f"{file} {why}") from None
         yield engine
     finally:
         engine.dispose()

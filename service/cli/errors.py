@@ -70,7 +70,7 @@ class RulesRefused(CommandLineError):
 
 
 class StateDamaged(CommandLineError):
-    """What an earlier verification left cannot be read."""
+    """What an earlier verification left cannot be read, or nothing can be left for a later one."""
 
 
 class NotAScratchDatabase(CommandLineError):

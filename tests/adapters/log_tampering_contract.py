@@ -8,10 +8,12 @@ from random import Random
 import pytest
 
 from adapters.event_store.tree_reading import log_leaves, tree_leaves
+from adapters.event_store.tree_store import TreeMissing, TreeUnusable
 from domain.audit.proof import Gap, Kind, Proof, prove
 from domain.audit.stored_tree import StoredTreeCheck
+from domain.audit.tiles import TreeDamaged
 from domain.audit.tree_head import TreeHead
-from tests.adapters.log_tree_contract import AT, PARTS, TreeWorld
+from tests.adapters.log_tree_contract import AT, PARTS, TreeWorld, found
 
 #: Every so many positions are left free, so that something can be inserted.
 FREE = 7
@@ -122,7 +124,7 @@ class LogTamperingContract:
             return [(Kind.DIFFERS, begin, end)]
         last = left[-1] if left else 0
         unproven = [(Kind.UNPROVEN, begin, last)] if last >= begin else []
-        return [*unproven, (Kind.CUT, last + 1, end)]
+        return [*unproven, (Kind.CUT, last + 1, broken[-1].position)]
 
     @pytest.mark.parametrize("statement", TILES)
     def test_a_stored_tile_that_was_tampered_with_is_named_at_any_level(self, world: TreeWorld, statement: str) -> None:
@@ -148,3 +150,50 @@ class LogTamperingContract:
         world.change("DELETE FROM tree_tiles")
 
         assert spans(world.prove(heads)) == [(Kind.DIFFERS, -3, 300)]
+
+    def test_heads_tell_what_they_know_also_where_the_tables_of_the_tree_are_gone(self, world: TreeWorld) -> None:
+        """Heads need only the events; a tree that is missing is one without leaves."""
+        heads = world.live()
+        world.change("UPDATE {e} SET state = 'x' WHERE {position} = 350")
+        for table in ("tree_heads", "tree_tiles"):
+            world.change(f"DROP TABLE {table}")
+
+        proof = world.prove(heads)
+
+        assert (proof.tree.size, proof.log.proven, spans(proof)) == (0, heads[0], [(Kind.DIFFERS, 301, 600)])
+        assert (world.heads(), world.tree.last_head()) == ([], None)
+        with pytest.raises(TreeMissing):
+            world.keeper.step()
+
+    def test_a_log_of_which_the_table_is_gone_is_one_that_was_cut_before_its_first_event(
+        self, world: TreeWorld
+    ) -> None:
+        heads = world.live()
+        world.change("DROP TABLE {e}")
+
+        assert [(kind, proven) for kind, *_, proven in found(world.prove(heads))] == [
+            (Kind.REMOVED, True),
+            (Kind.REMOVED, True),
+            (Kind.REMOVED, False),
+        ]
+
+    def test_a_table_of_another_shape_is_said_to_be_one(self, world: TreeWorld) -> None:
+        world.change("ALTER TABLE tree_heads RENAME COLUMN root TO stem")
+
+        with pytest.raises(TreeUnusable, match="root"):
+            world.heads()
+
+    @pytest.mark.parametrize("size", [-(2**63), -5, 0])
+    def test_a_planted_head_of_no_events_is_seen(self, world: TreeWorld, size: int) -> None:
+        world.live()
+        world.change(f"INSERT INTO tree_heads SELECT {size}, position, root, at, signature FROM tree_heads LIMIT 1")
+
+        with pytest.raises(TreeDamaged, match=f"head of size {size} is none"):
+            world.heads()
+
+    def test_a_planted_head_of_as_many_events_as_there_can_be_is_given_as_it_is(self, world: TreeWorld) -> None:
+        size = 2**63 - 1
+        heads = world.live()
+        world.change(f"INSERT INTO tree_heads SELECT {size}, position, root, at, signature FROM tree_heads LIMIT 1")
+
+        assert [each.size for each in world.heads()] == [*(head.size for head in heads), size]

@@ -14,7 +14,7 @@ from adapters.event_store.tree_sqlite import SQLiteTreeStore
 from adapters.event_store.tree_store import TreeMissing
 from domain.audit.proof import prove
 from domain.audit.stored_tree import StoredTreeCheck
-from domain.audit.tiles import TreeDamaged
+from domain.audit.tiles import GrownTile, Tile, TreeDamaged
 from tests.adapters.log_tampering_contract import LogTamperingContract
 from tests.adapters.log_tree_contract import LogTreeContract, TreeWorld
 
@@ -79,9 +79,11 @@ class TestTreeInSQLite(LogTreeContract, LogTamperingContract):
             world.keeper.step()
 
 
-def test_a_log_from_before_there_was_a_tree_is_said_to_have_none(tmp_path: Path) -> None:
+def test_a_log_from_before_there_was_a_tree_has_an_empty_one_to_which_nothing_is_written(tmp_path: Path) -> None:
     file = tmp_path / "log.db"
     sqlite3.connect(file).close()
 
-    with closing(SQLiteTreeStore(file, is_read_only=True)) as tree, pytest.raises(TreeMissing, match=r"log\.db"):
-        tree.last_head()
+    with closing(SQLiteTreeStore(file)) as tree:
+        assert (tree.last_head(), tree.last_leaf_tile(), tree.tile_spans()) == (None, None, [])
+        with pytest.raises(TreeMissing, match=r"log\.db"):
+            tree.extend([GrownTile(Tile(0, 0, bytes(32), bytes(8)), 0)])

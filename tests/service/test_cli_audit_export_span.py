@@ -40,3 +40,13 @@ def test_a_span_in_which_nothing_happened_is_empty(run: Run, tmp_path: Path) -> 
 
     assert (exported.exit_code, exported.stderr.startswith("0 events")) == (0, True)
     assert run("audit", "verify-bundle", file).exit_code == 0
+
+
+def test_a_span_from_the_earliest_moment_there_is_has_all_events(run: Run, tmp_path: Path) -> None:
+    everything, since_ever = tmp_path / "all.jsonl", tmp_path / "ever.jsonl"
+    assert run("audit", "export", "--all", str(everything)).exit_code == 0
+
+    exported = run("audit", "export", "--all", "--from", "0001-01-01", str(since_ever))
+
+    assert exported.exit_code == 0, exported.stderr
+    assert since_ever.read_text() == everything.read_text()

@@ -92,3 +92,13 @@ def test_a_file_that_holds_no_proof_is_refused_by_name(auditor: Auditor) -> None
 
     assert result.exit_code == 1
     assert str(auditor.heads) in result.stderr
+
+
+def test_a_proof_with_a_name_that_stands_twice_is_refused(auditor: Auditor) -> None:
+    proof = auditor.done("prove", "--event", "5")
+    auditor.bundle.write_text(proof.replace("{", '{"leaf_index":1,', 1))
+
+    result = auditor.run("verify-proof", auditor.bundle)
+
+    assert result.exit_code == 1
+    assert "a name stands twice" in " ".join(result.stderr.split())

@@ -1,6 +1,7 @@
 """Time travel and verification with everything in PostgreSQL."""
 
 import asyncio
+import json
 from contextlib import closing
 from pathlib import Path
 
@@ -67,3 +68,20 @@ def test_a_log_and_views_that_are_whole_pass_and_what_was_altered_is_found(run: 
     assert 'owner is "me", by the log' in result.stdout
     assert "command 'ce-21' of '/tests' had an effect, but it has no outcome" in result.stdout
     assert f"version 99 of stream {CHAT} where" in result.stdout
+
+
+def test_heads_prove_what_they_can_where_the_tables_of_the_tree_are_gone(
+    run: Run, postgres_database: str, tmp_path: Path
+) -> None:
+    heads = tmp_path / "heads.jsonl"
+    assert run("audit", "heads", "--now", "--out", str(heads)).exit_code == 0
+    with psycopg.connect(postgres_database) as connection:
+        connection.execute("DROP TABLE routekeeper.tree_heads, routekeeper.tree_tiles")
+        connection.execute("UPDATE routekeeper.stored_events SET topic = 'another.v1' WHERE notification_id = 3")
+
+    result = run("audit", "verify", "--heads", str(heads), "--json")
+
+    checks = {check["name"]: check["findings"] for check in json.loads(result.stdout)["checks"]}
+    assert result.exit_code == 1
+    assert [each["kind"] for each in checks["log"]] == ["differs-between-heads"]
+    assert "events-decode" in checks, result.stderr

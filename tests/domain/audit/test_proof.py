@@ -1,13 +1,13 @@
 """Holding a log against heads: whoever is wrong is named, the log or the stored tree."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import permutations
 
 import pytest
 
 from domain.audit.merkle import HASH_BYTES, Frontier, leaf_hash
-from domain.audit.proof import Leaves, prove
+from domain.audit.proof import Kind, Leaves, prove
 from domain.audit.tree_head import TreeHead
 
 HASHES = b"".join(leaf_hash(bytes([number])) for number in range(6))
@@ -56,6 +56,47 @@ def test_positions_that_are_wrong_in_the_stored_tree_accuse_the_tree_alone(posit
     assert list(proof.log_gaps()) == []
     assert list(proof.tree_gaps())
     assert proof.log.proven_size == 6
+
+
+def cut(last: int, *, altered: int | None = None) -> Leaves:
+    hashes = [HASHES[at * HASH_BYTES : (at + 1) * HASH_BYTES] for at in range(last)]
+    if altered is not None:
+        hashes[altered - 1] = leaf_hash(b"altered")
+    return Leaves(LOG.positions[:last], b"".join(hashes))
+
+
+@pytest.mark.parametrize(
+    ("log", "tree", "expected"),
+    [
+        (cut(3), cut(3), [(Kind.UNPROVEN, 3, 3), (Kind.CUT, 4, 6)]),
+        (cut(2), cut(0), [(Kind.CUT, 3, 6)]),
+        (cut(5, altered=3), cut(0), [(Kind.DIFFERS, 3, 4), (Kind.CUT, 6, 6)]),
+        (cut(5, altered=3), cut(5), [(Kind.CUT, 6, 6)]),
+        (cut(3), LOG, []),
+    ],
+    ids=["tree rebuilt", "at a head", "altered as well", "altered, and the tree cut as well", "named by the tree"],
+)
+def test_a_cut_reaches_to_the_last_head_whatever_else_was_done(
+    log: Leaves, tree: Leaves, expected: list[tuple[Kind, int, int]]
+) -> None:
+    proof = prove([head(2, 2), head(4, 4), head(6, 6)], [log], [tree])
+
+    assert [(gap.kind, gap.first, gap.last) for gap in proof.unlocated] == expected
+
+
+def test_a_first_event_that_comes_while_both_sides_are_read_is_not_missing() -> None:
+    log: list[Leaves] = []
+
+    def log_now() -> Iterator[Leaves]:
+        yield from log
+
+    def tree_now() -> Iterator[Leaves]:
+        log.append(LOG)
+        yield LOG
+
+    proof = prove([], log_now(), tree_now())
+
+    assert list(proof.gaps) == []
 
 
 def test_events_behind_all_heads_are_missing_by_the_tree_only() -> None:
