@@ -16,9 +16,10 @@ from projections.catalogue import VIEWS
 from projections.database import snapshot
 from projections.errors import PositionBehind, ViewDamaged, ViewNotBuilt
 from projections.evidence import events_behind
-from projections.placement import find_view_positions
+from projections.placement import find_view_positions, rebuild
 from projections.pruning import VIEW_HORIZONS, find_horizons
 from projections.replay import replay
+from projections.threads import in_thread
 from projections.verify import Difference, verify
 from projections.view import View
 from service.checks import Check, Evidence, Finding
@@ -48,7 +49,8 @@ async def build_views(
         wrong = error.errors(include_url=False)[0]
         what = f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}, not {wrong['input']!r}"
         return [Finding(where="view_positions", message=what)]
-    until = min((reached.get(view.name, 0) for view in VIEWS), default=0)
+    # A position that somebody has set may be past the log's end by any number.
+    until = min([await log.head(), *(reached.get(view.name, 0) for view in VIEWS)])
     with snapshot(scratch) as connection:
         position = min((row.position for row in find_view_positions(connection)), default=0)
     try:
@@ -65,7 +67,7 @@ async def build_views(
 async def check_view(log: RecorderEventLog, view: View, *, live: Engine, scratch: Engine, limit: int) -> Check:
     """Hold one live view against what :func:`build_views` has begun."""
     try:
-        differences = await verify(log, [view], engine=live, scratch=scratch, limit=limit)
+        differences = await _differences(log, view, live=live, scratch=scratch, limit=limit)
         # Read after the rows: what was deleted before they were read lies before it.
         with snapshot(live) as connection:
             horizon = find_horizons(connection).get(view.name)
@@ -79,6 +81,17 @@ async def check_view(log: RecorderEventLog, view: View, *, live: Engine, scratch
         [*_too_near(horizon), *found],
         f"old rows from before {horizon:%Y-%m-%d %H:%M:%S} UTC were deleted as retention has it",
     )
+
+
+async def _differences(
+    log: RecorderEventLog, view: View, *, live: Engine, scratch: Engine, limit: int
+) -> Sequence[Difference]:
+    try:
+        return await verify(log, [view], engine=live, scratch=scratch, limit=limit)
+    except PositionBehind:
+        # The live view was begun anew, by now or since the state that is gone on from was kept.
+        await in_thread(rebuild, scratch, view)
+        return await verify(log, [view], engine=live, scratch=scratch, limit=limit)
 
 
 def _too_near(horizon: datetime) -> Iterator[Finding]:
