@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import ValidationError
 from pydantic_core import to_json
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from adapters.event_store.event_log import RecorderEventLog
 from domain.recorded import LoggedEvent
@@ -49,6 +50,8 @@ async def build_views(
         wrong = error.errors(include_url=False)[0]
         what = f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}, not {wrong['input']!r}"
         return [Finding(where="view_positions", message=what)]
+    except DBAPIError as error:
+        return [_unreadable(error)]
     # A position that somebody has set may be past the log's end by any number.
     until = min([await log.head(), *(reached.get(view.name, 0) for view in VIEWS)])
     with snapshot(scratch) as connection:
@@ -73,6 +76,8 @@ async def check_view(log: RecorderEventLog, view: View, *, live: Engine, scratch
             horizon = find_horizons(connection).get(view.name)
     except (ViewNotBuilt, PositionBehind, ViewDamaged, UnknownEventType, ValidationError) as error:
         return view_check(view, [Finding(where=view.name, message=str(error).partition("\n")[0])])
+    except DBAPIError as error:
+        return view_check(view, [_unreadable(error)])
     found = [await _explained(log, view, each) for each in differences]
     if horizon is None:
         return view_check(view, found)
@@ -91,7 +96,15 @@ async def _differences(
     except PositionBehind:
         # The live view was begun anew, by now or since the state that is gone on from was kept.
         await in_thread(rebuild, scratch, view)
-        return await verify(log, [view], engine=live, scratch=scratch, limit=limit)
+    except DBAPIError:
+        # Tables that were replaced a moment ago are there at a second look; whatever else it is will be raised again.
+        pass
+    return await verify(log, [view], engine=live, scratch=scratch, limit=limit)
+
+
+def _unreadable(error: DBAPIError) -> Finding:
+    cause = str(error.orig).partition("\n")[0]
+    return Finding(where="views", message=f"cannot be read: {cause}", kind="unreadable")
 
 
 def _too_near(horizon: datetime) -> Iterator[Finding]:

@@ -12,6 +12,9 @@ from projections.runner import ProjectionRunner
 from service.settings import Settings
 from service.stores import stores_of
 from tests.cli_support import CHAT, Run, json_of, runner_for, told
+from tests.service.test_cli_audit_verify import found
+
+OUTCOMES = "one-outcome-per-command"
 
 
 @pytest.fixture
@@ -67,3 +70,20 @@ def test_a_log_and_views_that_are_whole_pass_and_what_was_altered_is_found(run: 
     assert 'owner is "me", by the log' in result.stdout
     assert "command 'ce-21' of '/tests' had an effect, but it has no outcome" in result.stdout
     assert f"version 99 of stream {CHAT} where" in result.stdout
+
+
+def test_damaged_tables_of_postgresql_are_found(run: Run, postgres_database: str) -> None:
+    with psycopg.connect(postgres_database) as connection:
+        connection.execute("UPDATE routekeeper.command_outcomes SET outcome = 'weird'")
+        connection.execute("INSERT INTO routekeeper.retention_horizons VALUES ('command_outcomes', 'infinity')")
+        connection.execute("UPDATE routekeeper.commits SET committed_at = 'infinity'")
+        connection.execute("ALTER TABLE routekeeper.positions DROP COLUMN digest")
+        connection.execute("DROP TABLE routekeeper_views.routes")
+
+    findings = found(run)
+
+    assert findings.keys() == {OUTCOMES, "causes-exist", "commit-times", "view-deployments"}
+    assert "retention_horizons: timestamp too large" in findings[OUTCOMES][0]["message"]
+    assert "'weird' is not a valid Outcome" in findings[OUTCOMES][1]["message"]
+    assert "column" in findings["causes-exist"][0]["message"]
+    assert 'relation "routes" does not exist' in findings["view-deployments"][0]["message"]
