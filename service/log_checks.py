@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, Engine
@@ -16,6 +16,7 @@ from projections.database import snapshot
 from projections.rows import Row
 from projections.threads import in_thread
 from service.checks import Check, Finding
+from service.retention import nearest_horizon_of_outcomes
 
 #: Events and commands that are looked at together (count).
 _BATCH: Final = 2_000
@@ -151,8 +152,15 @@ async def _horizon_of_outcomes(log: RecorderEventLog) -> tuple[list[Finding], st
         horizon = (await log.horizons()).get(Retained.OUTCOMES)
     except _UNREADABLE as error:
         return [_unreadable(error)], ""
-    remark = f"outcomes from before {horizon:%Y-%m-%d %H:%M:%S} UTC were deleted as retention has it" if horizon else ""
-    return [], remark
+    if horizon is None:
+        return [], ""
+    before = f"from before {horizon:%Y-%m-%d %H:%M:%S} UTC"
+    findings = []
+    # Whoever deletes outcomes may move the horizon too, but not to where retention would never have it.
+    if horizon > nearest_horizon_of_outcomes(datetime.now(UTC)):
+        said = f"outcomes {before} may be missing, by their horizon; retention keeps an hour at least"
+        findings.append(Finding(where="retention_horizons", message=said))
+    return findings, f"outcomes {before} were deleted as retention has it"
 
 
 async def _outcomes(log: RecorderEventLog, connection: Connection, limit: int) -> list[Finding]:

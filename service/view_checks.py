@@ -1,7 +1,7 @@
 """Verifies the live views: each is built anew beside, and rows that differ are told with the events behind them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -24,16 +24,13 @@ from projections.threads import in_thread
 from projections.verify import Difference, verify
 from projections.view import View
 from service.checks import Check, Evidence, Finding
-from service.retention import SHORTEST_IN_VIEWS
+from service.retention import nearest_horizon_of_views
 
 #: Events that are folded before progress is told (count).
 _STEP: Final = 20_000
 
 #: Most events that are named as evidence of one difference, the newest (count).
 _EVIDENCE: Final = 20
-
-#: How far the clocks of those who delete and of those who verify may be apart.
-_CLOCKS_DIFFER: Final = timedelta(hours=1)
 
 #: Most characters of a value that are shown.
 _SHOWN: Final = 120
@@ -109,8 +106,7 @@ def _unreadable(error: DBAPIError) -> Finding:
 
 def _too_near(horizon: datetime) -> Iterator[Finding]:
     """Whoever deletes rows may move the horizon too, but not to where retention would never have it."""
-    nearest = datetime.now(UTC) - timedelta(seconds=SHORTEST_IN_VIEWS) + _CLOCKS_DIFFER
-    if horizon > nearest:
+    if horizon > nearest_horizon_of_views(datetime.now(UTC)):
         said = f"rows from before {horizon:%Y-%m-%d %H:%M:%S} UTC may be missing, by the view's horizon"
         yield Finding(where=VIEW_HORIZONS.name, message=f"{said}; retention keeps a day at least")
 

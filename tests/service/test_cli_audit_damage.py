@@ -1,13 +1,16 @@
 """`routekeeper audit verify` on damaged tables: each is a finding of its own check, and all others are carried out."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from adapters.event_store.instants import microseconds_of
 from tests.cli_support import Run, told
 from tests.service.test_cli_audit_verify import found, tamper
 
 OUTCOMES, CAUSES, COMMITS = "one-outcome-per-command", "causes-exist", "commit-times"
+LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 GARBAGE = b"no database at all" * 1000
 
 
@@ -81,3 +84,19 @@ def test_damaged_views_are_found_and_the_log_is_verified(run: Run, tmp_path: Pat
     assert {"file is not a database", "no such table: view_positions"} & {
         finding["message"].partition(": ")[2] for finding in findings["view-deployments"]
     }
+
+
+@pytest.mark.parametrize(
+    "horizon", [datetime.now(UTC) - timedelta(minutes=30), datetime(2500, 1, 1, tzinfo=UTC), LAST_MOMENT]
+)
+def test_a_horizon_of_outcomes_that_retention_cannot_have_set_is_found(
+    run: Run, tmp_path: Path, horizon: datetime
+) -> None:
+    """Or whoever deletes outcomes could have them taken for old."""
+    planted = f"INSERT INTO retention_horizons VALUES ('command_outcomes', {microseconds_of(horizon)})"
+    tamper(tmp_path / "events.db", "DELETE FROM command_outcomes", planted)
+
+    findings = found(run)
+
+    assert findings.keys() == {OUTCOMES}
+    assert "retention keeps an hour at least" in findings[OUTCOMES][0]["message"]

@@ -3,11 +3,13 @@
 import json
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.event_store.instants import microseconds_of
 from tests.chronicle import Chronicle
 from tests.cli_support import CHAT, GONE, Run, bring_up, json_of, told
 
@@ -186,7 +188,8 @@ def test_a_missing_outcome_is_found_unless_its_time_was_over(run: Run, tmp_path:
     (finding,) = found(run)["one-outcome-per-command"]
     assert "command 'ce-21' of '/tests' had an effect, but it has no outcome" in finding["message"]
 
-    tamper(tmp_path / "events.db", "INSERT INTO retention_horizons VALUES ('command_outcomes', 8000000000000000)")
+    hour_ago = microseconds_of(datetime.now(UTC) - timedelta(hours=1))
+    tamper(tmp_path / "events.db", f"INSERT INTO retention_horizons VALUES ('command_outcomes', {hour_ago})")
     report = json_of(run("audit", "verify", "--json"))
 
     assert report["ok"]
