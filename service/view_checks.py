@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any, Final
 from uuid import UUID
 
@@ -34,6 +35,9 @@ _EVIDENCE: Final = 20
 
 #: Most characters of a value that are shown.
 _SHOWN: Final = 120
+
+#: How many of them are from before what differs.
+_SHOWN_BEFORE: Final = 40
 
 
 async def build_views(
@@ -157,13 +161,29 @@ def _message(difference: Difference) -> str:
     if rebuilt is None:
         return f"there is a row that the log does not come to: {_shown(stored)}"
     changed = [name for name, value in stored.items() if rebuilt[name] != value]
-    return "; ".join(f"{name} is {_value(stored[name])}, by the log {_value(rebuilt[name])}" for name in changed)
+    pairs = [(name, _text(stored[name]), _text(rebuilt[name])) for name in changed]
+    starts = [max(0, _same(one, other) - _SHOWN_BEFORE) for _, one, other in pairs]
+    return "; ".join(
+        f"{name} is {_cut(one, start)}, by the log {_cut(other, start)}"
+        for (name, one, other), start in zip(pairs, starts, strict=True)
+    )
+
+
+def _same(one: str, other: str) -> int:
+    """How many characters two texts have in common at their beginning."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _shown(row: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {_value(value)}" for name, value in list(row.items())[:6])
+    return ", ".join(f"{name} {_cut(_text(value))}" for name, value in list(row.items())[:6])
 
 
-def _value(value: object) -> str:
-    text = to_json(value, bytes_mode="base64").decode()
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+def _text(value: object) -> str:
+    return to_json(value, bytes_mode="base64").decode()
+
+
+def _cut(text: str, start: int = 0) -> str:
+    if len(text) <= _SHOWN:
+        return text
+    before, after = "…" if start else "", "…" if len(text) > start + _SHOWN else ""
+    return f"{before}{text[start : start + _SHOWN]}{after}"
