@@ -68,7 +68,7 @@ async def log_checks(log: RecorderEventLog, scratch: Engine, *, limit: int) -> S
         found = {name: _noted(connection, name, limit) for name in _HOLDS}
         found[audit.CAUSES] += await _looked_at(_unread_records(log, connection))
         found[audit.OUTCOMES] += await _looked_at(_outcomes(log, connection, limit))
-        found[audit.COMMITS] += await _looked_at(_last_commit(log))
+        found[audit.COMMITS] += await _looked_at(_first_and_last_commit(log))
         found[audit.CONTIGUOUS] += await _before_the_beginning(log, limit)
         unreadable, remark = await _horizon_of_outcomes(log)
         found[audit.OUTCOMES] = [*unreadable, *found[audit.OUTCOMES]]
@@ -106,13 +106,20 @@ def _id_of(each: LoggedEvent | UnreadableEvent) -> str:
     return each.recorded.event_id if isinstance(each, LoggedEvent) else each.event_id
 
 
-async def _last_commit(log: RecorderEventLog) -> list[Finding]:
-    """The last commit ends where the log ends."""
+async def _first_and_last_commit(log: RecorderEventLog) -> list[Finding]:
+    """Commits begin where the log begins, and the last one ends where it ends."""
+    lowest = await log.commits(first=_LOWEST, last=_LOWEST)
+    findings = [
+        Finding(where=f"position {each.position}", message="a commit ends here, before the beginning of the log")
+        for each in lowest
+        if each.position < 1
+    ]
     # Between two looks at the log, which others append to meanwhile.
     before, last, after = await log.head(), await log.last_commit(), await log.head()
-    if before <= last <= after:
-        return []
-    return [Finding(where=f"position {last}", message=f"the last commit ends here, and the log at position {after}")]
+    if not before <= last <= after:
+        message = f"the last commit ends here, and the log at position {after}"
+        findings.append(Finding(where=f"position {last}", message=message))
+    return findings
 
 
 async def _looked_at(look: Awaitable[list[Finding]]) -> list[Finding]:

@@ -219,6 +219,8 @@ def test_a_command_that_was_rejected_must_not_have_had_an_effect(run: Run, tmp_p
         ),
         ("DELETE FROM commits WHERE position > 9", "has no time of a commit"),
         ("INSERT INTO commits VALUES (4711, 8000000000000000)", "the log at position"),
+        ("INSERT INTO commits VALUES (-5, 0)", "before the beginning of the log"),
+        ("INSERT INTO commits VALUES (0, 0)", "before the beginning of the log"),
     ],
 )
 def test_times_of_commits_that_cannot_be_are_found(run: Run, tmp_path: Path, change: str, message: str) -> None:

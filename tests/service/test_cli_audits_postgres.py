@@ -72,6 +72,15 @@ def test_a_log_and_views_that_are_whole_pass_and_what_was_altered_is_found(run: 
     assert f"version 99 of stream {CHAT} where" in result.stdout
 
 
+def test_a_commit_before_the_beginning_of_the_log_is_found(run: Run, postgres_database: str) -> None:
+    with psycopg.connect(postgres_database) as connection:
+        connection.execute("INSERT INTO routekeeper.commits VALUES (-5, '2020-01-01Z')")
+
+    ((finding,),) = found(run).values()
+
+    assert finding["where"] == "position -5"
+
+
 def test_damaged_tables_of_postgresql_are_found(run: Run, postgres_database: str) -> None:
     with psycopg.connect(postgres_database) as connection:
         connection.execute("UPDATE routekeeper.command_outcomes SET outcome = 'weird'")
