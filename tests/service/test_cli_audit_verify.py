@@ -117,6 +117,7 @@ def test_an_event_that_cannot_be_read_is_named(run: Run, tmp_path: Path, change:
     [
         ("originator_version = 'abc'", "the version of the row is no number: 'abc'"),
         ("originator_id = 'zz'", "the stream of the row is no id: 'zz'"),
+        ("originator_id = upper(originator_id)", "the stream of the row is no id: 'F0000000000040008000000000000002'"),
         ("state = 5", "its state is no text"),
     ],
 )
