@@ -129,6 +129,7 @@ class EventLogError(RoutekeeperError):
          ├── DuplicateCommands     these commands have an outcome already: decide again without them
          ├── EventTooLarge         an event is larger than the log takes
          ├── UnknownEventType      the log holds an event that this version does not know
+         ├── LogDamaged            what stands beside the events is not what anybody writes there
          └── LogUnavailable        the store does not answer now
     """
 
@@ -166,6 +167,10 @@ class UnknownEventType(EventLogError):
     def __init__(self, message: str, streams: Mapping[UUID, str] | None = None) -> None:
         super().__init__(message)
         self.streams = streams or {}
+
+
+class LogDamaged(EventLogError):
+    """A table beside the events holds what nobody writes there, or is none."""
 
 
 class LogUnavailable(EventLogError):

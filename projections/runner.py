@@ -71,7 +71,10 @@ class ProjectionRunner:
         Raises what the log and the database raise: an event that is not understood halts the views instead of being
         left out. Called again, it goes on where it stopped. A file of SQLite that is gone or damaged is made anew.
         """
-        while not stop.is_set():
+        stops = False
+        while not stops:
+            # Once more after that: what was appended right before would be in no view for as long as nobody works.
+            stops = stop.is_set()
             wake.clear()
             try:
                 await self._look_after_tables()

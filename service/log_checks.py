@@ -1,20 +1,22 @@
 """Verifies the log by itself: from the first event to the last, in bounded batches that hold nobody up."""
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, Engine
 
 from adapters.event_store.event_log import RecorderEventLog
 from domain.recorded import LoggedEvent, UnreadableEvent
-from handlers.ports import Outcome, Position, Retained
+from handlers.ports import LogDamaged, LogUnavailable, Outcome, Position, Retained
 from handlers.records import PartitionId
 from projections import log_audit as audit
 from projections.database import snapshot
 from projections.rows import Row
 from projections.threads import in_thread
 from service.checks import Check, Finding
+from service.retention import nearest_horizon_of_outcomes
 
 #: Events and commands that are looked at together (count).
 _BATCH: Final = 2_000
@@ -25,6 +27,9 @@ _LOWEST: Final = -(2**63)
 
 #: What is recorded with an event has a time a little before the event's (seconds): so much is left out at the horizon.
 _MARGIN: Final = timedelta(minutes=1)
+
+#: What a table raises that is gone, or that holds what nobody writes there.
+_UNREADABLE: Final = (LogDamaged, LogUnavailable)
 
 _HOLDS: Final = {
     audit.DECODES: "every event can be read",
@@ -47,7 +52,11 @@ async def examine_log(
         batch = [each for each in batch if each.position <= until]
         if not batch:
             break
-        commits = await log.commits(first=batch[0].position, last=batch[-1].position)
+        try:
+            commits = await log.commits(first=batch[0].position, last=batch[-1].position)
+        except _UNREADABLE:
+            # The times of these events are not known then, and that is found of them.
+            commits = ()
         await in_thread(examined.examine, batch, commits)
         progress(examined.position)
     return examined
@@ -57,11 +66,12 @@ async def log_checks(log: RecorderEventLog, scratch: Engine, *, limit: int) -> S
     """What was found by :func:`examine_log`, held against what is stored beside the events."""
     with snapshot(scratch) as connection:
         found = {name: _noted(connection, name, limit) for name in _HOLDS}
-        found[audit.CAUSES] += await _unread_records(log, connection)
-        twisted, remark = await _outcomes(log, connection, limit)
-        found[audit.OUTCOMES] += twisted
-        found[audit.COMMITS] += await _last_commit(log)
+        found[audit.CAUSES] += await _looked_at(_unread_records(log, connection))
+        found[audit.OUTCOMES] += await _looked_at(_outcomes(log, connection, limit))
+        found[audit.COMMITS] += await _looked_at(_first_and_last_commit(log))
         found[audit.CONTIGUOUS] += await _before_the_beginning(log, limit)
+        unreadable, remark = await _horizon_of_outcomes(log)
+        found[audit.OUTCOMES] = [*unreadable, *found[audit.OUTCOMES]]
     return [
         Check(
             name=name,
@@ -96,13 +106,32 @@ def _id_of(each: LoggedEvent | UnreadableEvent) -> str:
     return each.recorded.event_id if isinstance(each, LoggedEvent) else each.event_id
 
 
-async def _last_commit(log: RecorderEventLog) -> list[Finding]:
-    """The last commit ends where the log ends."""
+async def _first_and_last_commit(log: RecorderEventLog) -> list[Finding]:
+    """Commits begin where the log begins, and the last one ends where it ends."""
+    lowest = await log.commits(first=_LOWEST, last=_LOWEST)
+    findings = [
+        Finding(where=f"position {each.position}", message="a commit ends here, before the beginning of the log")
+        for each in lowest
+        if each.position < 1
+    ]
     # Between two looks at the log, which others append to meanwhile.
     before, last, after = await log.head(), await log.last_commit(), await log.head()
-    if before <= last <= after:
-        return []
-    return [Finding(where=f"position {last}", message=f"the last commit ends here, and the log at position {after}")]
+    if not before <= last <= after:
+        message = f"the last commit ends here, and the log at position {after}"
+        findings.append(Finding(where=f"position {last}", message=message))
+    return findings
+
+
+async def _looked_at(look: Awaitable[list[Finding]]) -> list[Finding]:
+    """What is found; that a table cannot be read is a finding too, which keeps nothing else from being looked at."""
+    try:
+        return await look
+    except _UNREADABLE as error:
+        return [_unreadable(error)]
+
+
+def _unreadable(error: LogDamaged | LogUnavailable) -> Finding:
+    return Finding(where="log", message=f"this cannot be looked at: {error}", kind="unreadable")
 
 
 async def _unread_records(log: RecorderEventLog, connection: Connection) -> list[Finding]:
@@ -124,10 +153,26 @@ def _unread(origin: PartitionId, row: Row, read: Position | None) -> Finding:
     return Finding(where=f"position {row['position']}", message=message)
 
 
-async def _outcomes(log: RecorderEventLog, connection: Connection, limit: int) -> tuple[list[Finding], str]:
-    """Commands with an effect whose outcome is missing or another; and the remark which ones are not known any more."""
+async def _horizon_of_outcomes(log: RecorderEventLog) -> tuple[list[Finding], str]:
+    """What is wrong with the moment before which outcomes may be missing, and the remark that they are."""
+    try:
+        horizon = (await log.horizons()).get(Retained.OUTCOMES)
+    except _UNREADABLE as error:
+        return [_unreadable(error)], ""
+    if horizon is None:
+        return [], ""
+    before = f"from before {horizon:%Y-%m-%d %H:%M:%S} UTC"
+    findings = []
+    # Whoever deletes outcomes may move the horizon too, but not to where retention would never have it.
+    if horizon > nearest_horizon_of_outcomes(datetime.now(UTC)):
+        said = f"outcomes {before} may be missing, by their horizon; retention keeps an hour at least"
+        findings.append(Finding(where="retention_horizons", message=said))
+    return findings, f"outcomes {before} were deleted as retention has it"
+
+
+async def _outcomes(log: RecorderEventLog, connection: Connection, limit: int) -> list[Finding]:
+    """Commands with an effect whose outcome is missing, though none was deleted from that time, or another one."""
     amiss: list[tuple[Row, Outcome | None]] = []
-    horizon, kept_behind = None, 0
     for page in audit.commands(connection, at_a_time=_COMMANDS):
         known = await log.outcomes([(row["source"], row["id"]) for row in page])
         wrong = [(row, known.get((row["source"], row["id"]))) for row in page]
@@ -135,14 +180,20 @@ async def _outcomes(log: RecorderEventLog, connection: Connection, limit: int) -
         if not wrong:
             continue
         # Read after the outcomes: what was deleted meanwhile lies before it.
-        horizon = (await log.horizons()).get(Retained.OUTCOMES)
-        kept_behind = await log.position_at(horizon + _MARGIN) if horizon else 0
+        kept_behind = await _kept_behind(log)
         amiss += [(row, outcome) for row, outcome in wrong if outcome or row["position"] > kept_behind]
         if len(amiss) >= limit:
             break
-    horizon = (await log.horizons()).get(Retained.OUTCOMES)
-    remark = f"outcomes from before {horizon:%Y-%m-%d %H:%M:%S} UTC were deleted as retention has it" if horizon else ""
-    return list(_told(amiss)), remark
+    return list(_told(amiss))
+
+
+async def _kept_behind(log: RecorderEventLog) -> int:
+    """The position behind which every command has its outcome."""
+    # The last moments that there are have none behind them.
+    with suppress(*_UNREADABLE, OverflowError):
+        horizon = (await log.horizons()).get(Retained.OUTCOMES)
+        return await log.position_at(horizon + _MARGIN) if horizon else 0
+    return 0
 
 
 def _told(amiss: Sequence[tuple[Row, Outcome | None]]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from adapters.kafka.stoppable import wait_for_event
+from domain.audit.commit_times import MOST_APART
 from handlers.ports import EventLog, Retained
 from projections.pruning import Pruner
 
@@ -18,8 +19,20 @@ log = logging.getLogger(__name__)
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
 _LONGEST = 3650 * _DAY
-#: What views must keep at least (seconds): a horizon that is nearer than this was not set by retention.
-SHORTEST_IN_VIEWS: Final = _DAY
+#: For how long an outcome must be kept at least (seconds).
+_SHORTEST_OF_OUTCOMES: Final = _HOUR
+#: What views must keep at least (seconds).
+_SHORTEST_IN_VIEWS: Final = _DAY
+
+
+def nearest_horizon_of_outcomes(now: datetime) -> datetime:
+    """The latest moment before which retention can have deleted outcomes, also by a clock that is ahead of ``now``."""
+    return now - timedelta(seconds=_SHORTEST_OF_OUTCOMES) + MOST_APART
+
+
+def nearest_horizon_of_views(now: datetime) -> datetime:
+    """The same of rows of views."""
+    return now - timedelta(seconds=_SHORTEST_IN_VIEWS) + MOST_APART
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +49,8 @@ class RetentionSettings:
 
     samples_seconds: Annotated[float, Field(ge=_HOUR, le=_LONGEST)] = 7 * _DAY
     evaluations_seconds: Annotated[float, Field(ge=2 * _HOUR, le=_LONGEST)] = 30 * _DAY
-    command_outcomes_seconds: Annotated[float, Field(ge=_HOUR, le=_LONGEST)] = 14 * _DAY
-    views_seconds: Annotated[float, Field(ge=SHORTEST_IN_VIEWS, le=_LONGEST)] = 90 * _DAY
+    command_outcomes_seconds: Annotated[float, Field(ge=_SHORTEST_OF_OUTCOMES, le=_LONGEST)] = 14 * _DAY
+    views_seconds: Annotated[float, Field(ge=_SHORTEST_IN_VIEWS, le=_LONGEST)] = 90 * _DAY
     interval_seconds: Annotated[float, Field(gt=0, le=_DAY)] = 600.0
     batch_rows: Annotated[int, Field(ge=1, le=100_000)] = 5000
 

@@ -158,11 +158,13 @@ class AuditSettings(TreeLimits):
     ``batch_size``: events at a time (count). Rounds are at least ``pause_seconds`` apart, and at most ``poll_seconds``
     where nobody says that there is something new. ``head_every_seconds``: how often a tree head is written at most.
     ``heads_topic``: a Kafka topic to publish tree heads to (unset: none). ``signing_key_file``: an Ed25519 private key
-    in PEM to sign them with (unset: they are not signed).
+    in PEM to sign them with (unset: they are not signed). ``views_wait_seconds``: for how long verification waits for
+    a view that is behind the log to move, as a worker that is busy moves it.
     """
 
     heads_topic: str | None = None
     signing_key_file: Path | None = None
+    views_wait_seconds: Annotated[float, Field(ge=0, le=600)] = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

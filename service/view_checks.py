@@ -1,13 +1,15 @@
 """Verifies the live views: each is built anew beside, and rows that differ are told with the events behind them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any, Final
 from uuid import UUID
 
 from pydantic import ValidationError
 from pydantic_core import to_json
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from adapters.event_store.event_log import RecorderEventLog
 from domain.recorded import LoggedEvent
@@ -16,13 +18,14 @@ from projections.catalogue import VIEWS
 from projections.database import snapshot
 from projections.errors import PositionBehind, ViewDamaged, ViewNotBuilt
 from projections.evidence import events_behind
-from projections.placement import find_view_positions
+from projections.placement import find_view_positions, rebuild
 from projections.pruning import VIEW_HORIZONS, find_horizons
 from projections.replay import replay
+from projections.threads import in_thread
 from projections.verify import Difference, verify
 from projections.view import View
 from service.checks import Check, Evidence, Finding
-from service.retention import SHORTEST_IN_VIEWS
+from service.retention import nearest_horizon_of_views
 
 #: Events that are folded before progress is told (count).
 _STEP: Final = 20_000
@@ -30,11 +33,11 @@ _STEP: Final = 20_000
 #: Most events that are named as evidence of one difference, the newest (count).
 _EVIDENCE: Final = 20
 
-#: How far the clocks of those who delete and of those who verify may be apart.
-_CLOCKS_DIFFER: Final = timedelta(hours=1)
-
 #: Most characters of a value that are shown.
 _SHOWN: Final = 120
+
+#: How many of them are from before what differs.
+_SHOWN_BEFORE: Final = 40
 
 
 async def build_views(
@@ -48,7 +51,10 @@ async def build_views(
         wrong = error.errors(include_url=False)[0]
         what = f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}, not {wrong['input']!r}"
         return [Finding(where="view_positions", message=what)]
-    until = min((reached.get(view.name, 0) for view in VIEWS), default=0)
+    except DBAPIError as error:
+        return [_unreadable(error)]
+    # A position that somebody has set may be past the log's end by any number.
+    until = min([await log.head(), *(reached.get(view.name, 0) for view in VIEWS)])
     with snapshot(scratch) as connection:
         position = min((row.position for row in find_view_positions(connection)), default=0)
     try:
@@ -65,12 +71,14 @@ async def build_views(
 async def check_view(log: RecorderEventLog, view: View, *, live: Engine, scratch: Engine, limit: int) -> Check:
     """Hold one live view against what :func:`build_views` has begun."""
     try:
-        differences = await verify(log, [view], engine=live, scratch=scratch, limit=limit)
+        differences = await _differences(log, view, live=live, scratch=scratch, limit=limit)
         # Read after the rows: what was deleted before they were read lies before it.
         with snapshot(live) as connection:
             horizon = find_horizons(connection).get(view.name)
     except (ViewNotBuilt, PositionBehind, ViewDamaged, UnknownEventType, ValidationError) as error:
         return view_check(view, [Finding(where=view.name, message=str(error).partition("\n")[0])])
+    except DBAPIError as error:
+        return view_check(view, [_unreadable(error)])
     found = [await _explained(log, view, each) for each in differences]
     if horizon is None:
         return view_check(view, found)
@@ -81,10 +89,28 @@ async def check_view(log: RecorderEventLog, view: View, *, live: Engine, scratch
     )
 
 
+async def _differences(
+    log: RecorderEventLog, view: View, *, live: Engine, scratch: Engine, limit: int
+) -> Sequence[Difference]:
+    try:
+        return await verify(log, [view], engine=live, scratch=scratch, limit=limit)
+    except PositionBehind:
+        # The live view was begun anew, by now or since the state that is gone on from was kept.
+        await in_thread(rebuild, scratch, view)
+    except DBAPIError:
+        # Tables that were replaced a moment ago are there at a second look; whatever else it is will be raised again.
+        pass
+    return await verify(log, [view], engine=live, scratch=scratch, limit=limit)
+
+
+def _unreadable(error: DBAPIError) -> Finding:
+    cause = str(error.orig).partition("\n")[0]
+    return Finding(where="views", message=f"cannot be read: {cause}", kind="unreadable")
+
+
 def _too_near(horizon: datetime) -> Iterator[Finding]:
     """Whoever deletes rows may move the horizon too, but not to where retention would never have it."""
-    nearest = datetime.now(UTC) - timedelta(seconds=SHORTEST_IN_VIEWS) + _CLOCKS_DIFFER
-    if horizon > nearest:
+    if horizon > nearest_horizon_of_views(datetime.now(UTC)):
         said = f"rows from before {horizon:%Y-%m-%d %H:%M:%S} UTC may be missing, by the view's horizon"
         yield Finding(where=VIEW_HORIZONS.name, message=f"{said}; retention keeps a day at least")
 
@@ -135,13 +161,29 @@ def _message(difference: Difference) -> str:
     if rebuilt is None:
         return f"there is a row that the log does not come to: {_shown(stored)}"
     changed = [name for name, value in stored.items() if rebuilt[name] != value]
-    return "; ".join(f"{name} is {_value(stored[name])}, by the log {_value(rebuilt[name])}" for name in changed)
+    pairs = [(name, _text(stored[name]), _text(rebuilt[name])) for name in changed]
+    starts = [max(0, _same(one, other) - _SHOWN_BEFORE) for _, one, other in pairs]
+    return "; ".join(
+        f"{name} is {_cut(one, start)}, by the log {_cut(other, start)}"
+        for (name, one, other), start in zip(pairs, starts, strict=True)
+    )
+
+
+def _same(one: str, other: str) -> int:
+    """How many characters two texts have in common at their beginning."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _shown(row: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {_value(value)}" for name, value in list(row.items())[:6])
+    return ", ".join(f"{name} {_cut(_text(value))}" for name, value in list(row.items())[:6])
 
 
-def _value(value: object) -> str:
-    text = to_json(value, bytes_mode="base64").decode()
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+def _text(value: object) -> str:
+    return to_json(value, bytes_mode="base64").decode()
+
+
+def _cut(text: str, start: int = 0) -> str:
+    if len(text) <= _SHOWN:
+        return text
+    before, after = "…" if start else "", "…" if len(text) > start + _SHOWN else ""
+    return f"{before}{text[start : start + _SHOWN]}{after}"

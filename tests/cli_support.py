@@ -178,7 +178,9 @@ Run = Callable[..., Result]
 
 def runner_for(data_dir: Path, **environment: str) -> Run:
     """A function that runs the real command line on the data of a folder."""
-    variables = {"ROUTEKEEPER_DATA_DIR": str(data_dir), "COLUMNS": "200", **environment}
+    # Nobody folds while a command runs: to wait for views that are behind would be in vain.
+    unmoved = {"ROUTEKEEPER_AUDIT__VIEWS_WAIT_SECONDS": "0"}
+    variables = {"ROUTEKEEPER_DATA_DIR": str(data_dir), "COLUMNS": "200", **unmoved, **environment}
 
     def run(*arguments: str, stdin: str | None = None, columns: int = 200) -> Result:
         return CliRunner().invoke(app, arguments, input=stdin, env={**variables, "COLUMNS": str(columns)})

@@ -12,10 +12,12 @@ from typing import ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
 from eventsourcing.persistence import (
+    DataError,
     InterfaceError,
     InternalError,
     Notification,
     OperationalError,
+    ProgrammingError,
 )
 from eventsourcing.sqlite import SQLiteDatastore
 from pydantic import ValidationError
@@ -33,6 +35,7 @@ from handlers.ports import (
     REPORTS_PER_DEPLOYMENT,
     DueWork,
     LogBatch,
+    LogDamaged,
     LogUnavailable,
     Outcome,
     Position,
@@ -106,7 +109,8 @@ class RecorderEventLog:
         return events[0].originator_version if events else 0
 
     async def positions(self, origins: Collection[PartitionId]) -> Mapping[PartitionId, Position]:
-        return await self._run(self._readers, self._recorder.select_positions, origins)
+        with _rows_of("positions"):
+            return await self._run(self._readers, self._recorder.select_positions, origins)
 
     async def due_work(self, *, partitions: Collection[int], of: int, until: datetime) -> Sequence[DueWork]:
         return await self._run(self._readers, self._recorder.select_due, partitions, of, until)
@@ -146,7 +150,8 @@ class RecorderEventLog:
         return await self._run(self._writer, self._recorder.prune, what, before, limit)
 
     async def horizons(self) -> Mapping[Retained, datetime]:
-        return await self._run(self._readers, self._recorder.select_horizons)
+        with _rows_of("retention_horizons"):
+            return await self._run(self._readers, self._recorder.select_horizons)
 
     async def read(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
         return await self._run(self._readers, self._read, after, limit)
@@ -178,7 +183,8 @@ class RecorderEventLog:
 
     async def outcomes(self, commands: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Outcome]:
         """What became of commands by (source, id), as far as it is known."""
-        return await self._run(self._readers, self._recorder.select_outcomes, tuple(commands))
+        with _rows_of("command_outcomes"):
+            return await self._run(self._readers, self._recorder.select_outcomes, tuple(commands))
 
     async def stream(self, stream_id: UUID) -> Sequence[LoggedEvent]:
         notifications = await self._run(self._readers, self._recorder.select_stream, stream_id)
@@ -195,7 +201,8 @@ class RecorderEventLog:
 
     async def commits(self, *, first: int, last: int) -> Sequence[CommitTime]:
         """Commits in order, from the last one before position ``first`` to the first one that reaches ``last``."""
-        return await self._run(self._readers, self._recorder.select_commits, first, last)
+        with _rows_of("commits"):
+            return await self._run(self._readers, self._recorder.select_commits, first, last)
 
     async def last_commit(self) -> int:
         """The position up to which the last commit reaches (0: there is none)."""
@@ -240,6 +247,15 @@ def _answering() -> Iterator[None]:
         yield
     except _NO_ANSWER as error:
         raise LogUnavailable(f"the event store does not answer: {error}") from error
+
+
+@contextmanager
+def _rows_of(table: str) -> Iterator[None]:
+    """Say which table it is that holds what nobody writes there."""
+    try:
+        yield
+    except (ValueError, ProgrammingError, DataError) as error:
+        raise LogDamaged(f"{table}: {error}") from error
 
 
 def open_sqlite_log(

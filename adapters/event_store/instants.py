@@ -1,5 +1,6 @@
 """Moments as whole microseconds since 1970."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -10,6 +11,14 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 def microseconds_of(moment: datetime) -> int:
     """How many microseconds a moment is behind the beginning of 1970 (UTC)."""
     return (moment - _EPOCH) // _MICROSECOND
+
+
+def checked_moment_of(microseconds: object) -> datetime:
+    """The same of what is stored, where anything may have been planted. Raises :class:`ValueError`."""
+    if isinstance(microseconds, int):
+        with suppress(OverflowError):
+            return moment_of(microseconds)
+    raise ValueError(f"{microseconds!r:.80} is no moment")
 
 
 def moment_of(microseconds: int) -> datetime:

@@ -128,8 +128,14 @@ def _stream_id(stored: StoredEvent | StoredRow) -> UUID:
 
 @lru_cache(maxsize=_STREAM_IDS)
 def _uuid(text: str) -> UUID:
-    """Read an id: a seventh of the time where its stream was met before."""
-    return UUID(text)
+    """Read an id: a seventh of the time where its stream was met before.
+
+    Raises :class:`ValueError` also of another spelling, under which the database does not find the stream's events.
+    """
+    found = UUID(text)
+    if found.hex != text:
+        raise ValueError(text)
+    return found
 
 
 def _version(stored: StoredEvent | StoredRow) -> int:

@@ -50,6 +50,12 @@ def _moment(microseconds: int) -> datetime | None:
         return None
 
 
+def _offset(stored: object) -> int:
+    if isinstance(stored, int):
+        return stored
+    raise ValueError(f"{stored!r:.80} is no offset")
+
+
 def _hex(originator_id: UUID | str) -> str:
     return originator_id.hex if isinstance(originator_id, UUID) else originator_id
 
@@ -164,7 +170,7 @@ class SQLiteLogRecorder(SQLiteScaling):
     def select_positions(self, origins: Collection[PartitionId]) -> Mapping[PartitionId, Position]:
         rows = self._rows("SELECT * FROM positions")
         found = {
-            PartitionId(r["topic"], r["epoch"], r["partition"]): Position(next=r["next"], digest=r["digest"])
+            PartitionId(r["topic"], r["epoch"], r["partition"]): Position(next=_offset(r["next"]), digest=r["digest"])
             for r in rows
         }
         return {origin: found[origin] for origin in origins if origin in found}

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from eventsourcing.sqlite import SQLiteCursor, SQLiteProcessRecorder
 
-from adapters.event_store.instants import microseconds_of, moment_of
+from adapters.event_store.instants import checked_moment_of, microseconds_of, moment_of
 from adapters.event_store.scaling_rows import (
     newest_moment,
     packed_samples,
@@ -136,7 +136,7 @@ class SQLiteScaling(SQLiteProcessRecorder):
     def select_horizons(self) -> Mapping[Retained, datetime]:
         with self.datastore.transaction(commit=False) as c:
             c.execute("SELECT * FROM retention_horizons")
-            return {Retained(row["name"]): moment_of(row["before"]) for row in c.fetchall()}
+            return {Retained(row["name"]): checked_moment_of(row["before"]) for row in c.fetchall()}
 
 
 def _record(row: Any) -> EvaluationRecord:  # noqa: ANN401 - as the library has rows

@@ -38,6 +38,7 @@ from service.settings import Settings, load_settings
 from service.stores import StoreMissing, stores_of
 from service.tree import tree_keeper
 from service.view_checks import build_views, check_view, view_check
+from service.view_lag import held_against_end
 
 State = Annotated[
     Path | None,
@@ -144,7 +145,8 @@ async def _verified(
         views = ".".join(f"{view.name}-{view.version}" for view in VIEWS)
         try:
             with _live(settings) as live, _scratch(folder, f"views-{name}-{views}") as scratch:
-                checks += await _view_checks(log, scratch, live, progress, limit=limit)
+                of_views = await _view_checks(log, scratch, live, progress, limit=limit)
+                checks += await held_against_end(log, of_views, live=live, within=settings.audit.views_wait_seconds)
         except ViewsMissing as missing:
             if needs_views:
                 raise

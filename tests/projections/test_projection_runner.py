@@ -167,6 +167,20 @@ async def test_an_idle_runner_ends_at_once_when_it_is_stopped(sqlite_engine: Eng
         stop.set()
 
 
+async def test_what_was_appended_right_before_a_runner_is_stopped_is_folded(sqlite_engine: Engine) -> None:
+    """Or nobody would fold it until the next runner comes."""
+    log, stop = log_of(created()), asyncio.Event()
+    runner = ProjectionRunner(sqlite_engine, VIEWS, log, poll_interval=LONG)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(runner.run(stop, asyncio.Event()))
+        await log.is_read_from(0)
+        position = log.append(registered())
+        stop.set()
+
+    assert runner.positions["deployments"] == position
+
+
 async def test_a_batch_under_way_is_finished_when_the_runner_is_cancelled(sqlite_engine: Engine) -> None:
     """Its thread cannot be stopped, so it must not go on behind the back of whoever comes next."""
     log = MemoryLog(random_history(2, steps=200).log)

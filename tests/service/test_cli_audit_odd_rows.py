@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli_support import GONE, Run, told
+from tests.cli_support import CHAT, GONE, Run, told
 from tests.service.test_cli_audit_verify import found, tamper
 
 NEWEST = "WHERE position = (SELECT max(position) FROM replicas)"
@@ -70,3 +70,16 @@ def test_what_is_found_of_many_rows_is_told_once_with_their_number(run: Run, tmp
 
     assert shown.count("healthy is 77, by the log 0") == 1
     assert f"and {number - 1} more with the same message" in shown
+
+
+def test_a_long_value_is_shown_where_it_differs(run: Run, tmp_path: Path) -> None:
+    """Not from its beginning, which is the same on both sides."""
+    changed = "replace(scaling_policy, '600', '601')"
+    tamper(tmp_path / "views.db", f"UPDATE deployments SET scaling_policy = {changed} WHERE id = '{CHAT}'")
+
+    ((finding,),) = found(run).values()
+
+    stored, _, rebuilt = finding["message"].partition(", by the log ")
+    assert "601" in stored
+    assert "600" in rebuilt
+    assert len(stored) < 200

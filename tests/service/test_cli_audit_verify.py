@@ -3,11 +3,13 @@
 import json
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.event_store.instants import microseconds_of
 from tests.chronicle import Chronicle
 from tests.cli_support import CHAT, GONE, Run, bring_up, json_of, told
 
@@ -115,6 +117,7 @@ def test_an_event_that_cannot_be_read_is_named(run: Run, tmp_path: Path, change:
     [
         ("originator_version = 'abc'", "the version of the row is no number: 'abc'"),
         ("originator_id = 'zz'", "the stream of the row is no id: 'zz'"),
+        ("originator_id = upper(originator_id)", "the stream of the row is no id: 'F0000000000040008000000000000002'"),
         ("state = 5", "its state is no text"),
     ],
 )
@@ -186,7 +189,8 @@ def test_a_missing_outcome_is_found_unless_its_time_was_over(run: Run, tmp_path:
     (finding,) = found(run)["one-outcome-per-command"]
     assert "command 'ce-21' of '/tests' had an effect, but it has no outcome" in finding["message"]
 
-    tamper(tmp_path / "events.db", "INSERT INTO retention_horizons VALUES ('command_outcomes', 8000000000000000)")
+    hour_ago = microseconds_of(datetime.now(UTC) - timedelta(hours=1))
+    tamper(tmp_path / "events.db", f"INSERT INTO retention_horizons VALUES ('command_outcomes', {hour_ago})")
     report = json_of(run("audit", "verify", "--json"))
 
     assert report["ok"]
@@ -216,6 +220,8 @@ def test_a_command_that_was_rejected_must_not_have_had_an_effect(run: Run, tmp_p
         ),
         ("DELETE FROM commits WHERE position > 9", "has no time of a commit"),
         ("INSERT INTO commits VALUES (4711, 8000000000000000)", "the log at position"),
+        ("INSERT INTO commits VALUES (-5, 0)", "before the beginning of the log"),
+        ("INSERT INTO commits VALUES (0, 0)", "before the beginning of the log"),
     ],
 )
 def test_times_of_commits_that_cannot_be_are_found(run: Run, tmp_path: Path, change: str, message: str) -> None:

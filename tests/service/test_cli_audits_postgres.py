@@ -13,6 +13,9 @@ from projections.runner import ProjectionRunner
 from service.settings import Settings
 from service.stores import stores_of
 from tests.cli_support import CHAT, Run, json_of, runner_for, told
+from tests.service.test_cli_audit_verify import found
+
+OUTCOMES = "one-outcome-per-command"
 
 
 @pytest.fixture
@@ -85,3 +88,29 @@ def test_heads_prove_what_they_can_where_the_tables_of_the_tree_are_gone(
     assert result.exit_code == 1
     assert [each["kind"] for each in checks["log"]] == ["differs-between-heads"]
     assert "events-decode" in checks, result.stderr
+
+
+def test_a_commit_before_the_beginning_of_the_log_is_found(run: Run, postgres_database: str) -> None:
+    with psycopg.connect(postgres_database) as connection:
+        connection.execute("INSERT INTO routekeeper.commits VALUES (-5, '2020-01-01Z')")
+
+    ((finding,),) = found(run).values()
+
+    assert finding["where"] == "position -5"
+
+
+def test_damaged_tables_of_postgresql_are_found(run: Run, postgres_database: str) -> None:
+    with psycopg.connect(postgres_database) as connection:
+        connection.execute("UPDATE routekeeper.command_outcomes SET outcome = 'weird'")
+        connection.execute("INSERT INTO routekeeper.retention_horizons VALUES ('command_outcomes', 'infinity')")
+        connection.execute("UPDATE routekeeper.commits SET committed_at = 'infinity'")
+        connection.execute("ALTER TABLE routekeeper.positions DROP COLUMN digest")
+        connection.execute("DROP TABLE routekeeper_views.routes")
+
+    findings = found(run)
+
+    assert findings.keys() == {OUTCOMES, "causes-exist", "commit-times", "view-deployments"}
+    assert "retention_horizons: timestamp too large" in findings[OUTCOMES][0]["message"]
+    assert "'weird' is not a valid Outcome" in findings[OUTCOMES][1]["message"]
+    assert "column" in findings["causes-exist"][0]["message"]
+    assert 'relation "routes" does not exist' in findings["view-deployments"][0]["message"]
