@@ -1,8 +1,10 @@
 """Showing something again and again: drawn anew in a terminal, written at each change elsewhere."""
 
+import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 
 from rich.live import Live
 
@@ -19,25 +21,48 @@ def show(ask: Callable[[], Answer], output: OutputFormat, *, watch: bool, interv
     if not watch:
         give(ask(), output)
         return
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), _interruptible() as wait:
         if output is OutputFormat.TABLE and terminal().is_terminal:
-            _redraw(ask, interval)
+            _redraw(ask, lambda: wait(interval))
         else:
-            _follow(ask, output, interval)
+            _follow(ask, output, lambda: wait(interval))
 
 
-def _redraw(ask: Callable[[], Answer], interval: float) -> None:
+@contextmanager
+def _interruptible() -> Iterator[Callable[[float], None]]:
+    """Give a way to sleep (seconds) that ends the watch for certain once Ctrl-C was pressed."""
+    # An exception that comes while something is being disposed of is only told on standard error, and lost.
+    is_interrupted = False
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal is_interrupted
+        is_interrupted = True
+        raise KeyboardInterrupt
+
+    def wait(seconds: float) -> None:
+        if is_interrupted:
+            raise KeyboardInterrupt
+        time.sleep(seconds)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield wait
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _redraw(ask: Callable[[], Answer], wait: Callable[[], None]) -> None:
     console = terminal()
     answer = ask()
     with Live(answer.draw(console.width), console=console, auto_refresh=False) as live:
         while True:
             # Also without a change: lengths of time grow.
             live.update(answer.draw(console.width), refresh=True)
-            time.sleep(interval)
+            wait()
             answer = _ask_again(ask, answer)
 
 
-def _follow(ask: Callable[[], Answer], output: OutputFormat, interval: float) -> None:
+def _follow(ask: Callable[[], Answer], output: OutputFormat, wait: Callable[[], None]) -> None:
     answer = ask()
     while True:
         if output is OutputFormat.TABLE:
@@ -46,7 +71,7 @@ def _follow(ask: Callable[[], Answer], output: OutputFormat, interval: float) ->
             write(answer.data, output, one_of_many=True)
         before = answer
         while answer.data == before.data:
-            time.sleep(interval)
+            wait()
             answer = _ask_again(ask, answer)
 
 

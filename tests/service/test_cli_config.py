@@ -50,7 +50,7 @@ def test_programs_get_the_variable_of_each_setting(tmp_path: Path) -> None:
 
     settings = {each["variable"]: each for each in json_of(run("config", "--set", "-o", "json"))}
 
-    assert settings.keys() == {*SECRETS, "ROUTEKEEPER_DATA_DIR"}
+    assert settings.keys() == {*SECRETS, "ROUTEKEEPER_DATA_DIR", "ROUTEKEEPER_AUDIT__VIEWS_WAIT_SECONDS"}
     assert settings["ROUTEKEEPER_KAFKA__SECURITY__SASL_USERNAME"] == {
         "name": "kafka.security.sasl_username",
         "variable": "ROUTEKEEPER_KAFKA__SECURITY__SASL_USERNAME",
