@@ -65,6 +65,7 @@ def apply_batch(engine: Engine, folds: Sequence[ViewFold], events: Sequence[Logg
             for fold in folds:
                 fold.write(connection)
     except BaseException:
+        # Rows in memory are of a transaction that did not happen, whatever ended it.
         for fold in folds:
             fold.rows.forget()
         raise

@@ -44,6 +44,7 @@ def open_postgres_log(
         with _saying_what_is_missing(recorder):
             _prepare(recorder, creates_tables=creates_tables, is_read_only=is_read_only)
     except BaseException:
+        # Also an interrupt must not leave connections behind that nobody can close any more.
         datastore.close()
         raise
     return RecorderEventLog(recorder, EventMapper(max_event_bytes), close=datastore.close)

@@ -42,6 +42,7 @@ class ProducerSession:
             try:
                 await producer.start()
             except BaseException:
+                # Also where the start is cancelled: its connections and tasks would go on.
                 await producer.stop()
                 raise
             self._producer = producer

@@ -129,6 +129,7 @@ async def _fold(settings: Settings, log: RecorderEventLog, position: int, scratc
     try:
         await fold_until(log, VIEWS, until=position, engine=engine)
     except BaseException:
+        # Also where the user ends it by Ctrl-C.
         engine.dispose()
         raise
     return engine
