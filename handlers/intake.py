@@ -16,8 +16,8 @@ from handlers.submission import RecordItem, Submission
 class Intake:
     """Handles what the consumer reads; the log, not Kafka, knows how far the partitions were read.
 
-    ``misplaced_records`` counts those that were in another partition than the id places them in: from producers with
-    another partitioner, or from before the topic got more partitions. They are handled all the same, only slower.
+    Those in another partition than the id places them in, from producers with another partitioner or from before the
+    topic got more partitions, are handled all the same, only slower.
     """
 
     def __init__(
@@ -35,7 +35,6 @@ class Intake:
         self._parse = parse
         self._batch_size = batch_size
         self._next: dict[PartitionId, int | None] = {}
-        self.misplaced_records = 0
 
     async def assigned(self, origins: Collection[PartitionId]) -> Mapping[PartitionId, Position | None]:
         """Begin with these partitions where the log says; whatever was in memory may be stale."""
@@ -100,12 +99,7 @@ class Intake:
         self._next[last.origin] = following
         move = PositionMove(origin=last.origin, expected=expected, next=following, digest=last.digest)
         items = [RecordItem(record, self._parse(record)) for record in records]
-        self.misplaced_records += sum(map(self._is_misplaced, items))
         return Submission(items, [move], asyncio.get_running_loop().create_future())
-
-    def _is_misplaced(self, item: RecordItem) -> bool:
-        key = item.deployment_id
-        return key is not None and self._ownership.partition_of(key) != item.record.origin.partition
 
     def resized(self, count: int) -> None:
         """Take note of how many partitions the commands topic has: others may decide for what is in memory here."""

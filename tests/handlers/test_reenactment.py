@@ -25,6 +25,7 @@ from domain.autoscaling.target_tracking import TargetTrackingRule, TargetType
 from domain.autoscaling.window_with_panic import WindowWithPanicRule
 from domain.events import DeploymentEvent, DesiredReplicasCalculated
 from domain.routes import RouteStatus
+from domain.simulation.recorded import RecordedPast
 from domain.simulation.simulate import reenacted, tried
 from domain.simulation.trial import TrialLimits
 from handlers.ports import Retained
@@ -195,8 +196,8 @@ def desires(event: DeploymentEvent) -> int | None:
     return event.decision.desired if isinstance(event, DesiredReplicasCalculated) else None
 
 
-async def test_a_record_that_was_altered_is_found_out(tmp_path: Path) -> None:
-    """A sample that is another one, a decision that is another one, and an evaluation that is gone."""
+async def one_scaling_out(tmp_path: Path) -> tuple[RecordedPast, datetime, datetime]:
+    """The record of a deployment that one sample scaled out, and the time that it is of."""
     async with world_of(tmp_path, reconciler=True) as world:
         d1 = await world.create(replica_count=1, scaling_policy=ScalingPolicy(rules=RULES["tracking"]))
         await world.until(d1, is_ready)
@@ -206,6 +207,12 @@ async def test_a_record_that_was_altered_is_found_out(tmp_path: Path) -> None:
         await world.live(30)
         until = world.clock.now
         past = await read_past(world.log, d1, begun, until)
+    return past, begun, until
+
+
+async def test_a_record_that_was_altered_is_found_out(tmp_path: Path) -> None:
+    """A sample that is another one, a decision that is another one, and an evaluation that is gone."""
+    past, begun, until = await one_scaling_out(tmp_path)
 
     (arrival,) = past.arrivals
     changed = next(each for each in past.events if desires(each.event) == 4)
@@ -223,15 +230,7 @@ async def test_a_record_that_was_altered_is_found_out(tmp_path: Path) -> None:
 
 async def test_decisions_without_their_evaluations_are_no_proof(tmp_path: Path) -> None:
     """Only the first is taken over, if it is what the last evaluation before the beginning came to."""
-    async with world_of(tmp_path, reconciler=True) as world:
-        d1 = await world.create(replica_count=1, scaling_policy=ScalingPolicy(rules=RULES["tracking"]))
-        await world.until(d1, is_ready)
-        begun = world.clock.now
-        await world.live(1)
-        await world.sample(d1, 40)
-        await world.live(30)
-        until = world.clock.now
-        past = await read_past(world.log, d1, begun, until)
+    past, begun, until = await one_scaling_out(tmp_path)
 
     none = replace(past, evaluations=[each for each in past.evaluations if each.at < begun])
     first = next(each for each in past.events if desires(each.event) == 4)
