@@ -1,7 +1,7 @@
 """A batch in the making: decides items in order and collects all that is to become true with them."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -259,7 +259,7 @@ class Draft:
         for key in (*self.touched, *[report.deployment_id for report in self.samples]):
             if not self.context.owns(key) and (state := self.states[key]) is not None:
                 # Whoever owns it does not hear of this commit.
-                rows[key] = replace(self._due_work(state), due_at=self.now)
+                rows[key] = self._due_work(state)._replace(due_at=self.now)
         return rows.values()
 
     def _due_work(self, state: Deployment) -> DueWork:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from domain.autoscaling.record import EvaluationRecord
@@ -43,8 +43,7 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
 
 
-@dataclass(frozen=True, slots=True)
-class CommandOutcome:
+class CommandOutcome(NamedTuple):
     """The one outcome of the command that ``source`` calls ``id``."""
 
     source: str
@@ -52,8 +51,7 @@ class CommandOutcome:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DueWork:
+class DueWork(NamedTuple):
     """When a deployment is due; ``due_at`` is ``None`` if it is not. ``hash`` places it in a partition.
 
     ``scales``: it has rules that may be evaluated.

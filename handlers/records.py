@@ -1,9 +1,13 @@
-"""Kafka records as intake sees them, before and after they were understood."""
+"""Kafka records as intake sees them, before and after they were understood.
+
+What is made for every record is a tuple: that takes a third of a frozen dataclass's time.
+"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from typing import NamedTuple
 
 from domain.autoscaling.samples import MetricsReport
 from domain.commands import ExternalCommand
@@ -20,8 +24,7 @@ class PartitionId:
     partition: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceivedRecord:
+class ReceivedRecord(NamedTuple):
     """A record as it came: ``key`` and ``value`` raw, ``received_at`` by the worker's clock."""
 
     origin: PartitionId
@@ -29,7 +32,7 @@ class ReceivedRecord:
     key: bytes | None
     value: bytes | None
     received_at: datetime
-    headers: Sequence[tuple[str, bytes]] = field(default=())
+    headers: Sequence[tuple[str, bytes]] = ()
 
     @property
     def digest(self) -> str:
@@ -37,8 +40,7 @@ class ReceivedRecord:
         return sha256((self.key or b"") + b"\x00" + (self.value or b"")).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
+class Sender(NamedTuple):
     """Who sent a record, by its own account: CloudEvents ``source``, ``id`` and ``type``, and the ``actor``.
 
     ``trace`` is what the sender was doing.
@@ -51,24 +53,21 @@ class Sender:
     trace: TraceContext | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CommandRecord:
+class CommandRecord(NamedTuple):
     """A record that holds a command."""
 
     command: ExternalCommand
     sender: Sender
 
 
-@dataclass(frozen=True, slots=True)
-class PauseRecord:
+class PauseRecord(NamedTuple):
     """A record that asks for effects to be held back, or to go on."""
 
     command: PauseCommand
     sender: Sender
 
 
-@dataclass(frozen=True, slots=True)
-class SamplesRecord:
+class SamplesRecord(NamedTuple):
     """A record that holds metric samples."""
 
     report: MetricsReport

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.autoscaling.record import EvaluationRecord
@@ -27,8 +28,7 @@ from handlers.records import CommandRecord, ParsedRecord, PartitionId, ReceivedR
 _TOO_LARGE = "event-too-large"
 
 
-@dataclass(frozen=True, slots=True)
-class RecordItem:
+class RecordItem(NamedTuple):
     """A record from outside, with what it turned out to be."""
 
     record: ReceivedRecord
@@ -46,8 +46,7 @@ class RecordItem:
                 return None
 
 
-@dataclass(frozen=True, slots=True)
-class CommandItem:
+class CommandItem(NamedTuple):
     """A command of Routekeeper's own, the operation that led to it, and the evaluation that it says the result of."""
 
     command: AnyCommand
@@ -94,8 +93,7 @@ class DueItem:
 Item = RecordItem | CommandItem | EvaluationItem | SamplesItem | DueItem
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """What became of an item: the deployment afterwards, the events that happened, or why it was rejected."""
 
     state: Deployment | None

@@ -17,7 +17,8 @@ BAD = refusal(RefusalCode.INVALID_FIELD, "data.replica_count: \ud800 is no numbe
 
 def refused(value: bytes | None, *, key: bytes | None = b"key", offset: int = 7) -> ReceivedRecord:
     """A record with a header of its own."""
-    return replace(received(value, key=key, partition=3, offset=offset), headers=(("trace", b"\xff"), ("empty", b"")))
+    record = received(value, key=key, partition=3, offset=offset)
+    return record._replace(headers=(("trace", b"\xff"), ("empty", b"")))
 
 
 async def test_a_refused_record_arrives_raw_with_its_place_and_reason(kafka: KafkaConnection, topics: Topics) -> None:

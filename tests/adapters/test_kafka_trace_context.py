@@ -1,7 +1,6 @@
 """Which trace a record belongs to, and that what is not a trace harms nothing."""
 
 import json
-from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -22,7 +21,7 @@ def parsed_trace(headers: list[tuple[str, bytes]], **attributes: object) -> Trac
     """What is understood of a record with these headers and CloudEvents attributes."""
     record = replica_command()
     value = json.dumps({**json.loads(record.value), **attributes}).encode()
-    parsed = parse_record(replace(received(value, key=record.key), headers=headers))
+    parsed = parse_record(received(value, key=record.key)._replace(headers=headers))
     assert isinstance(parsed, CommandRecord)
     return parsed.sender.trace
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -160,7 +159,7 @@ async def work_as_a_worker_does(log: RecorderEventLog, stores: PostgresStores) -
             assert await log.prune(what, before=FAR_FUTURE, limit=10) < 2
         await log.append(LogBatch(samples=[report(deployment)], evaluations=evaluations(deployment, record())))
     assert len(await log.horizons()) == len(Retained)
-    later = LogBatch(positions=[move(P0, 1, 2)], due=[due(deployment, 2), replace(due(uuid4(), 2), due_at=None)])
+    later = LogBatch(positions=[move(P0, 1, 2)], due=[due(deployment, 2), due(uuid4(), 2)._replace(due_at=None)])
     await log.append(later)
     assert await log.move_follower("publisher", expected=0, following=1)
     assert await log.move_follower("publisher", expected=1, following=2)
