@@ -36,14 +36,19 @@ def scales(state: Deployment) -> bool:
 
 
 def _all_work(state: Deployment, limits: DecisionLimits) -> Iterator[Work]:
+    if state.override is not None and state.override.until is not None and not state.lifecycle.is_ending:
+        yield Work(state.override.until, Operation.EXPIRE_OVERRIDE)
     match state.lifecycle:
         case Lifecycle.PENDING:
             if state.target_revision is not None:
                 yield _registration(state, state.created_at)
-            yield from _override_expiry(state)
         case Lifecycle.SCALING | Lifecycle.READY:
-            yield from _replica_work(state)
-            yield from _upkeep(state, limits)
+            if (work := _replica_work(state)) is not None:
+                yield work
+            if (unhealthy_since := state.routes.unhealthy_since) is not None:
+                yield Work(unhealthy_since + timedelta(seconds=limits.evict_unhealthy_after), Operation.EVICT)
+            if (work := _reassertion(state, limits)) is not None:
+                yield work
         case Lifecycle.DESTROYING:
             if state.endpoint.may_exist or state.active_count:
                 yield _after_failure(state, Operation.DESTROY, state.created_at)
@@ -51,35 +56,27 @@ def _all_work(state: Deployment, limits: DecisionLimits) -> Iterator[Work]:
             return
 
 
-def _replica_work(state: Deployment) -> Iterator[Work]:
+def _replica_work(state: Deployment) -> Work | None:
     missing = state.target_replica_count - state.active_count
-    if missing == 0:
-        if state.lifecycle is Lifecycle.SCALING:
-            yield _after_failure(state, Operation.CHECK_READY, state.created_at)
-    elif state.lifecycle is Lifecycle.READY:
-        yield _after_failure(state, Operation.CHECK_READY, state.created_at)
-    elif missing < 0:
-        yield _after_failure(state, Operation.SCALE, state.created_at)
-    elif state.target_revision is not None:
-        earliest = state.scale_out_not_before or state.created_at
-        yield _after_failure(state, Operation.SCALE, earliest)
+    if missing == 0 and state.lifecycle is Lifecycle.READY:
+        return None
+    if missing == 0 or state.lifecycle is Lifecycle.READY:
+        return _after_failure(state, Operation.CHECK_READY, state.created_at)
+    if missing < 0:
+        return _after_failure(state, Operation.SCALE, state.created_at)
+    if state.target_revision is None:
+        return None
+    return _after_failure(state, Operation.SCALE, state.scale_out_not_before or state.created_at)
 
 
-def _upkeep(state: Deployment, limits: DecisionLimits) -> Iterator[Work]:
-    if (unhealthy_since := state.routes.unhealthy_since) is not None:
-        yield Work(unhealthy_since + timedelta(seconds=limits.evict_unhealthy_after), Operation.EVICT)
-    yield from _override_expiry(state)
-    if state.endpoint.doubted:
-        yield _registration(state, state.created_at)
-    elif state.endpoint.registered_at is not None:
-        interval = limits.reassert_endpoint_every * _spread(state)
-        again = state.endpoint.registered_at + timedelta(seconds=interval)
-        yield _registration(state, again)
-
-
-def _override_expiry(state: Deployment) -> Iterator[Work]:
-    if state.override is not None and state.override.until is not None:
-        yield Work(state.override.until, Operation.EXPIRE_OVERRIDE)
+def _reassertion(state: Deployment, limits: DecisionLimits) -> Work | None:
+    endpoint = state.endpoint
+    if endpoint.doubted:
+        return _registration(state, state.created_at)
+    if endpoint.registered_at is None:
+        return None
+    interval = limits.reassert_endpoint_every * _spread(state)
+    return _registration(state, endpoint.registered_at + timedelta(seconds=interval))
 
 
 def _registration(state: Deployment, earliest: datetime) -> Work:
@@ -95,6 +92,8 @@ def _spread(state: Deployment) -> float:
 
 
 def _after_failure(state: Deployment, operation: Operation, earliest: datetime) -> Work:
+    if not state.failures:
+        return Work(earliest, operation)
     # Checking the number of replicas is the first step of scaling, and fails as scaling.
     failure = state.failures.get(Operation.SCALE if operation is Operation.CHECK_READY else operation)
     if failure is None:
