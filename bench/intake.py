@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,13 +11,12 @@ from adapters.kafka.consumer import RecordConsumer
 from adapters.kafka.topics import Topics
 from bench.load import write_running
 from bench.planes import plane_over
+from bench.projector import Projector, projecting
 from bench.surroundings import Surroundings, in_database
 from handlers.commit import Commit, CommitListener
 from handlers.consumption import RecordHandler
 from handlers.ports import Position
 from handlers.records import PartitionId, ReceivedRecord
-from projections.catalogue import VIEWS
-from projections.runner import ProjectionRunner
 from service.bootstrap import ControlPlane
 from service.kafka_access import KafkaAccess
 from service.settings import Settings
@@ -52,7 +51,7 @@ class Handled:
 
     ``rate``: commands a second from partitions being assigned to the last one committed, and where there are views
     visible. ``first_seconds``: from the consumer's start to the first commit. ``cpu_microseconds``: the processor's
-    time for one command.
+    time for one command, the projector's included.
     """
 
     rate: float
@@ -88,76 +87,66 @@ async def handle_all(
     views: bool = False,
     listener: CommitListener | None = None,
 ) -> Handled:
-    """Handle the commands (count) of the settings' topics, with ``views`` projected as well, in this process.
+    """Handle the commands (count) of the settings' topics; with ``views`` a projector beside folds them.
 
     ``listener`` is told of every commit.
     """
-    stores = stores_of(settings)
-    engine = stores.open_views()
-    try:
-        with closing(stores.open_log()) as log:
-            plane = plane_over(settings, log)
-            if listener is not None:
-                plane.decider.listen(listener)
-            if not views:
-                return await _measured(plane, settings, access, count, None)
-            limits = settings.projections
-            runner = ProjectionRunner(engine, VIEWS, log, batch_size=limits.batch_size, cached_rows=limits.cached_rows)
-            await runner.catch_up()
-            return await _measured(plane, settings, access, count, runner)
-    finally:
-        engine.dispose()
+    async with AsyncExitStack() as stack:
+        log = stack.enter_context(closing(stores_of(settings).open_log()))
+        plane = plane_over(settings, log)
+        if listener is not None:
+            plane.decider.listen(listener)
+        projector = await stack.enter_async_context(projecting(settings)) if views else None
+        return await _measured(plane, settings, access, count, projector)
 
 
 class _Progress:
     """Counts what is committed."""
 
-    def __init__(self, count: int) -> None:
-        self.done, self.wake = asyncio.Event(), asyncio.Event()
-        self.first_at = self.busy = 0.0
+    def __init__(self, count: int, heard: Callable[[], None]) -> None:
+        self.done = asyncio.Event()
+        self.first_at = self._busy = 0.0
         self.position = self._committed = 0
         self._count = count
+        self._heard = heard
 
     def __call__(self, commit: Commit) -> None:
         if not self._committed:
-            self.first_at, self.busy = time.perf_counter(), time.process_time()
+            self.first_at, self._busy = time.perf_counter(), time.process_time()
             self._first = len(commit.events)
         self._committed += len(commit.events)
         self.position = max(self.position, commit.position)
-        self.wake.set()
+        self._heard()
         if self._committed >= self._count:
             self.done.set()
 
-    def cpu_microseconds(self) -> float:
-        """For one command after those of the first commit."""
-        return (time.process_time() - self.busy) / max(1, self._committed - self._first) * 1e6
+    def cpu_microseconds(self, elsewhere: float) -> float:
+        """For one command: of this process after the first commit, and ``elsewhere`` for all of them (seconds)."""
+        here = (time.process_time() - self._busy) / max(1, self._committed - self._first)
+        return (here + elsewhere / self._count) * 1e6
 
 
 async def _measured(
-    plane: ControlPlane, settings: Settings, access: KafkaAccess, count: int, runner: ProjectionRunner | None
+    plane: ControlPlane, settings: Settings, access: KafkaAccess, count: int, projector: Projector | None
 ) -> Handled:
-    progress, stop = _Progress(count), asyncio.Event()
+    progress, stop = _Progress(count, projector.heard if projector else lambda: None), asyncio.Event()
     plane.decider.listen(progress)
     handler = FromAssignment(plane.intake)
     topics = settings.kafka.topics
     consumer = RecordConsumer(handler, access.connection, topics, epoch=access.epoch, settings=access.consumer)
     started = time.perf_counter()
     tasks = [asyncio.create_task(plane.decider.run()), asyncio.create_task(consumer.run(stop))]
-    if runner is not None:
-        tasks.append(asyncio.create_task(runner.run(stop, progress.wake)))
     try:
         async with asyncio.timeout(_PATIENCE):
             waiting = asyncio.create_task(progress.done.wait())
             ended, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
             for task in ended:
                 task.result()
-            while runner is not None and min(runner.positions.values(), default=0) < progress.position:  # noqa: ASYNC110 - a runner tells nobody
-                await asyncio.sleep(0.001)
+            elsewhere = await projector.reach(progress.position) if projector else 0.0
         rate = count / (time.perf_counter() - handler.begun)
-        return Handled(rate, progress.first_at - started, progress.cpu_microseconds())
+        return Handled(rate, progress.first_at - started, progress.cpu_microseconds(elsewhere))
     finally:
         stop.set()
-        progress.wake.set()
         await asyncio.wait(tasks[1:])
         tasks[0].cancel()
         await asyncio.wait(tasks)
