@@ -187,6 +187,8 @@ class Settings(BaseSettings):
     ``data_dir``: where the embedded parts keep their files. ``proxy_targets_file``: which app proxy serves which
     scaling group (YAML). ``stop_grace_seconds``: how long a worker may take to finish what is under way.
     ``pause_after_seconds``: reading pauses when nothing could be committed for so long, and goes on by itself.
+    ``follow_log``: whether workers also keep the views, publish, keep the tree and delete what is too old; ``false``
+    where processes ``routekeeper follow`` do, see ``docs/deployment.md``.
     """
 
     model_config = SettingsConfigDict(
@@ -197,6 +199,7 @@ class Settings(BaseSettings):
     proxy_targets_file: Path | None = None
     stop_grace_seconds: Seconds = 20.0
     pause_after_seconds: Seconds = 10.0
+    follow_log: bool = True
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)

@@ -1,29 +1,34 @@
-"""A worker's admin port as a whole: what is known of the worker, and where that is told."""
+"""The admin port as a whole: what is known of a process, and where that is told."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import cached_property
 
 from prometheus_client import CollectorRegistry
 
 from adapters.metrics.telemetry import PrometheusTelemetry
 from service.admin.app import admin_app
 from service.admin.figures import Figures
-from service.admin.health import Health, WorkerParts
+from service.admin.health import Health, ProcessParts
 from service.admin.server import serving
 from service.settings import AdminSettings
 
 
 class AdminPort:
-    """Tells how a worker is; ``telemetry`` is what its parts report to."""
+    """Tells how a process is, which is called ``process``; ``registry`` holds its metrics."""
 
-    def __init__(self, settings: AdminSettings, *, clock: Callable[[], datetime]) -> None:
-        registry = CollectorRegistry()
-        self.health = Health()
-        self.telemetry = PrometheusTelemetry(registry)
-        self.figures = Figures(self.health, registry, refresh_seconds=settings.refresh_seconds, clock=clock)
+    def __init__(self, settings: AdminSettings, *, clock: Callable[[], datetime], process: str = "worker") -> None:
+        self.registry = CollectorRegistry()
+        self.health = Health(process)
+        self.figures = Figures(self.health, self.registry, refresh_seconds=settings.refresh_seconds, clock=clock)
         self._settings = settings
+
+    @cached_property
+    def telemetry(self) -> PrometheusTelemetry:
+        """What parts that decide and act report to; a process that has none shows no metrics of them."""
+        return PrometheusTelemetry(self.registry)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -31,7 +36,7 @@ class AdminPort:
         async with serving(self._settings, lambda: admin_app(self.health, self.figures.exposition)):
             yield
 
-    async def watch(self, parts: WorkerParts) -> None:
+    async def watch(self, parts: ProcessParts) -> None:
         """Tell of these parts from now on; until cancelled."""
         self.health.parts = parts
         if self._settings.port:

@@ -1,4 +1,4 @@
-"""``routekeeper worker`` and ``routekeeper demo``: what stays up."""
+"""``routekeeper worker``, ``routekeeper follow`` and ``routekeeper demo``: what stays up."""
 
 from typing import Annotated
 
@@ -15,6 +15,20 @@ def worker() -> None:
     Ends on SIGINT or SIGTERM once what is under way is done.
     """
     from service.worker import run  # noqa: PLC0415 - nobody else has to wait for its imports
+
+    raise typer.Exit(run(load_settings()))
+
+
+def follow() -> None:
+    """Follow the log beside workers: keep the views and the tree, publish, and delete what is kept for a time only.
+
+    For workers with ROUTEKEEPER_FOLLOW_LOG=false. One process follows at a time; others stand by.
+
+    PostgreSQL tells it of what is new. SQLite does not, so there it looks twice a second by default.
+
+    Needs Kafka, and no app proxies. Ends on SIGINT or SIGTERM once the end of the log is reached.
+    """
+    from service.follow import run  # noqa: PLC0415 - nobody else has to wait for its imports
 
     raise typer.Exit(run(load_settings()))
 
