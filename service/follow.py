@@ -45,7 +45,7 @@ async def follow_log(settings: Settings, kafka: KafkaAccess, admin: AdminPort, s
         incarnation = (await read_standing_facts(event_log)).incarnation_number
         await check_continuity(kafka.connection, settings.kafka.topics, event_log, incarnation)
         following = await stack.enter_async_context(
-            open_following(settings, stores, event_log, kafka, incarnation=incarnation, registry=admin.registry)
+            open_following(settings, stores, event_log, kafka, incarnation=incarnation, gauges=admin.following)
         )
         log.info("Follower is up: Kafka at %s, log at %s", kafka.connection.bootstrap_servers, stores.log_place)
         parts = ProcessParts(event_log=event_log, subjects=following.subjects)

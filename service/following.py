@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from adapters.event_store.event_log import RecorderEventLog
@@ -68,9 +67,9 @@ async def open_following(
     kafka: KafkaAccess,
     *,
     incarnation: int,
-    registry: CollectorRegistry,
+    gauges: FollowingGauges,
 ) -> AsyncIterator[Following]:
-    """Open what follows the log of this ``incarnation``; its metrics go to ``registry``.
+    """Open what follows the log of this ``incarnation``; ``gauges`` show how far it is.
 
     Raises :class:`~adapters.signatures.KeyUnusable`, and what a database raises that cannot be used.
     """
@@ -95,7 +94,7 @@ async def open_following(
             followers=followers,
             publisher=publisher,
             views=views,
-            gauges=FollowingGauges(registry),
+            gauges=gauges,
             clock=utc_now,
         )
         yield Following(followers, [subject], grace_seconds=settings.stop_grace_seconds)

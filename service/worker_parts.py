@@ -8,7 +8,6 @@ from adapters.app_proxy import HttpxClientPool
 from adapters.kafka.consumer import RecordConsumer
 from adapters.kafka.continuity import check_continuity
 from adapters.kafka.producer import DeadLetterProducer
-from adapters.metrics.gauges import DecidingGauges
 from handlers.metric_poller import MetricPoller
 from handlers.standing_facts import read_standing_facts
 from service.admin.deciding import DecidingSubject
@@ -71,7 +70,7 @@ async def open_worker(
                 event_log,
                 kafka,
                 incarnation=standing.incarnation_number,
-                registry=admin.registry,
+                gauges=admin.following,
             )
             following = await stack.enter_async_context(opening)
         else:
@@ -98,7 +97,7 @@ def _deciding(settings: Settings, plane: ControlPlane, consumer: RecordConsumer,
         reconciler=plane.reconciler,
         gate=plane.gate,
         proxy_calls=plane.proxy_calls,
-        gauges=DecidingGauges(admin.registry),
+        gauges=admin.deciding,
         refresh_seconds=settings.admin.refresh_seconds,
     )
 

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from prometheus_client import CollectorRegistry
 
+from adapters.metrics.gauges import DecidingGauges, FollowingGauges
 from adapters.metrics.telemetry import PrometheusTelemetry
 from service.admin.app import admin_app
 from service.admin.figures import Figures
@@ -17,18 +18,28 @@ from service.settings import AdminSettings
 
 
 class AdminPort:
-    """Tells how a process is, which is called ``process``; ``registry`` holds its metrics."""
+    """Tells how a process is, which is called ``process``; shows only the metrics that its parts have asked for."""
 
     def __init__(self, settings: AdminSettings, *, clock: Callable[[], datetime], process: str = "worker") -> None:
-        self.registry = CollectorRegistry()
+        self._registry = CollectorRegistry()
         self.health = Health(process)
-        self.figures = Figures(self.health, self.registry, refresh_seconds=settings.refresh_seconds, clock=clock)
+        self.figures = Figures(self.health, self._registry, refresh_seconds=settings.refresh_seconds, clock=clock)
         self._settings = settings
 
     @cached_property
     def telemetry(self) -> PrometheusTelemetry:
-        """What parts that decide and act report to; a process that has none shows no metrics of them."""
-        return PrometheusTelemetry(self.registry)
+        """What the parts that decide and act report to."""
+        return PrometheusTelemetry(self._registry)
+
+    @cached_property
+    def deciding(self) -> DecidingGauges:
+        """How these parts are."""
+        return DecidingGauges(self._registry)
+
+    @cached_property
+    def following(self) -> FollowingGauges:
+        """How the parts are that follow the log."""
+        return FollowingGauges(self._registry)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
