@@ -138,9 +138,9 @@ class ProjectionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminSettings:
-    """Where a worker says how it is: ``/livez``, ``/readyz`` and ``/metrics`` over HTTP.
+    """Where a worker or a follower says how it is: ``/livez``, ``/readyz`` and ``/metrics`` over HTTP.
 
-    ``port``: 0 for none, so that two workers on one machine do not want the same one; 9464 is a good choice. Whoever
+    ``port``: 0 for none, so that two of them on one machine do not want the same one; 9464 is a good choice. Whoever
     reaches it can read it: it knows no users. ``refresh_seconds`` is how often numbers are asked for that cost a query,
     ``max_connections`` the most at a time (count).
     """
