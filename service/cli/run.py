@@ -10,6 +10,8 @@ from service.settings import load_settings
 def worker() -> None:
     """Run a worker: take records from Kafka, keep endpoints and routes as they should be, and keep the views.
 
+    With ROUTEKEEPER_FOLLOW_LOG=false the views are left to 'routekeeper follow'.
+
     Everything is set by environment variables ROUTEKEEPER_…; without any, embedded parts are used.
 
     Ends on SIGINT or SIGTERM once what is under way is done.
