@@ -31,8 +31,8 @@ def copy_log(
 ) -> None:
     """Copy the event log to another store: events at the same positions, and all that was committed with them.
 
-    Stop workers and followers first. What was written is read back and compared by its digests, and so is the source: all of it
-    arrives, or nothing.
+    Stop workers and followers first. What was written is read back and compared by its digests, and so is the source:
+    all of it arrives, or nothing.
 
     Views are not copied. Whoever follows the log builds them anew from the log.
     """
