@@ -48,7 +48,7 @@ _READING = 600.0
 
 
 class WorkersRunning(RoutekeeperError):
-    """A worker still follows the log, which nobody else may write to now."""
+    """A worker or a follower still follows the log, which nobody else may write to now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,4 +264,4 @@ async def _alone(stores: Stores, work: Callable[[], Awaitable[None]]) -> None:
         stop.set()
     await running
     if not begun.is_set():
-        raise WorkersRunning("a worker is running: stop all workers first")
+        raise WorkersRunning("a worker or follower is running: stop all of them first")

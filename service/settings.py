@@ -138,9 +138,9 @@ class ProjectionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminSettings:
-    """Where a worker says how it is: ``/livez``, ``/readyz`` and ``/metrics`` over HTTP.
+    """Where a worker or a follower says how it is: ``/livez``, ``/readyz`` and ``/metrics`` over HTTP.
 
-    ``port``: 0 for none, so that two workers on one machine do not want the same one; 9464 is a good choice. Whoever
+    ``port``: 0 for none, so that two of them on one machine do not want the same one; 9464 is a good choice. Whoever
     reaches it can read it: it knows no users. ``refresh_seconds`` is how often numbers are asked for that cost a query,
     ``max_connections`` the most at a time (count).
     """
@@ -187,6 +187,8 @@ class Settings(BaseSettings):
     ``data_dir``: where the embedded parts keep their files. ``proxy_targets_file``: which app proxy serves which
     scaling group (YAML). ``stop_grace_seconds``: how long a worker may take to finish what is under way.
     ``pause_after_seconds``: reading pauses when nothing could be committed for so long, and goes on by itself.
+    ``follow_log``: whether workers also keep the views, publish, keep the tree and delete what is too old; ``false``
+    where processes ``routekeeper follow`` do, see ``docs/deployment.md``.
     """
 
     model_config = SettingsConfigDict(
@@ -197,6 +199,7 @@ class Settings(BaseSettings):
     proxy_targets_file: Path | None = None
     stop_grace_seconds: Seconds = 20.0
     pause_after_seconds: Seconds = 10.0
+    follow_log: bool = True
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)

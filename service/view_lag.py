@@ -90,7 +90,7 @@ def _with(check: Check, lag: _Lag, stuck: float | None) -> Check:
         message = f"{said}: what comes next in the log will be missing from the view"
         found = Finding(where=where, message=message, kind="ahead", first=lag.end + 1, last=lag.position)
     elif stuck is not None:
-        message = f"{said}; it has not moved for {stuck:g} seconds, while no worker or a halted one folds the log"
+        message = f"{said}; it has not moved for {stuck:g} seconds, while nobody or a halted process folds the log"
         found = Finding(where=where, message=message, kind="behind", first=lag.position + 1, last=lag.end)
     elif lag.position < lag.end:
         return replace(check, remark="; ".join(filter(None, (check.remark, f"{said}: it is catching up"))))

@@ -4,28 +4,22 @@ import asyncio
 import logging
 import signal
 
-from adapters.kafka.head_publisher import ensure_heads_topic
 from adapters.kafka.stoppable import unless_stopped
-from adapters.kafka.topics import check_copartitioning, ensure_topics
-from domain.errors import RoutekeeperError
+from adapters.kafka.topics import check_copartitioning
 from service.admin.port import AdminPort
 from service.bootstrap import utc_now
-from service.garbage import look_for_garbage_seldom
 from service.kafka_access import KafkaAccess, kafka_or_embedded
-from service.logs import configure_logs
+from service.process import run_process
 from service.settings import Settings
-from service.supervision import leaves
+from service.topics import make_missing_topics
 from service.worker_parts import open_worker
 
 log = logging.getLogger(__name__)
 
 
-async def work(settings: Settings) -> None:
-    """Run one worker until SIGTERM or SIGINT."""
-    stop = asyncio.Event()
+async def work(settings: Settings, stop: asyncio.Event) -> None:
+    """Run one worker until ``stop`` is set."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     # Until there is something to reload, the signal must not end the process.
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     admin = AdminPort(settings.admin, clock=utc_now)
@@ -43,24 +37,10 @@ async def work(settings: Settings) -> None:
 
 async def _prepare_topics(kafka: KafkaAccess, settings: Settings) -> int:
     """Make the topics that are missing, and give the number of partitions of the commands topic."""
-    topics = settings.kafka.topics
-    if settings.audit.heads_topic is not None:
-        factor = topics.replication_factor
-        if await ensure_heads_topic(kafka.connection, settings.audit.heads_topic, replication_factor=factor):
-            log.info("Created topic %s", settings.audit.heads_topic)
-    for created in await ensure_topics(kafka.connection, topics):
-        log.info("Created topic %s", created)
-    return await check_copartitioning(kafka.connection, topics)
+    await make_missing_topics(kafka, settings)
+    return await check_copartitioning(kafka.connection, settings.kafka.topics)
 
 
 def run(settings: Settings) -> int:
     """Run one worker to its end; gives the exit code."""
-    configure_logs(settings)
-    look_for_garbage_seldom()
-    code = 0
-    try:
-        asyncio.run(work(settings))
-    except* RoutekeeperError as group:
-        log.critical("The worker cannot go on: %s", "; ".join(str(error) for error in leaves(group)))
-        code = 1
-    return code
+    return run_process("worker", settings, work)

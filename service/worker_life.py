@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from adapters.kafka.consumer import RecordConsumer
 from handlers.commit import Commit
 from handlers.metric_poller import MetricPoller
-from service.admin.health import WorkerParts
+from service.admin.health import ProcessParts
 from service.admin.port import AdminPort
 from service.bootstrap import ControlPlane, utc_now
 from service.consumption_pause import pause_while_unavailable
-from service.followers import Follower
+from service.following import Following
 from service.settings import Settings
 from service.stores import Stores
 
@@ -24,43 +24,38 @@ class Worker:
     reload: Callable[[], None]
     plane: ControlPlane
     consumer: RecordConsumer
-    views: Follower
-    publisher: Follower
-    tree: Follower
-    retention: Follower
+    following: Following
     stores: Stores
     poller: MetricPoller | None
     admin: AdminPort
-    parts: WorkerParts
+    parts: ProcessParts
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then read no more, finish what is under way, and let the followers catch up.
 
         Raises what ends a worker: an input that cannot be read on.
         """
-        views_wake, publisher_wake, tree_wake, pauses_wake = (asyncio.Event() for _ in range(4))
-        wake = _setting(views_wake, publisher_wake, tree_wake, pauses_wake)
+        pauses_wake = asyncio.Event()
+
+        def wake() -> None:
+            pauses_wake.set()
+            self.following.wake()
+
         self.plane.decider.listen(_on_appends(wake))
-        followers_stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             start = group.create_task
             decider = start(self.plane.decider.run(), name="decider")
             reconciler = start(self.plane.reconciler.run(), name="reconciler")
             pauses = start(self.plane.pauses.run(pauses_wake), name="pauses")
-            views = start(self.views.run(followers_stop, views_wake), name="views")
-            published = start(self.publisher.run(followers_stop, publisher_wake), name="publisher")
-            tree = start(self.tree.run(followers_stop, tree_wake), name="tree")
             listening = start(self.stores.hear_of_appends(wake), name="listening")
-            self.parts.tasks[:] = [decider, reconciler, pauses, views, published, tree, listening]
-            retention = start(self.retention.run(stop, asyncio.Event()), name="retention")
+            self.parts.tasks[:] = [decider, reconciler, pauses, listening, *self.following.start(group)]
             polling = start(self._poll_metrics(), name="metric poller")
             admin = start(self.admin.watch(self.parts), name="admin")
             await self._read(group, stop)
             reconciler.cancel()
             await asyncio.wait([reconciler])
-            followers_stop.set()
-            _, late = await asyncio.wait([views, published, tree], timeout=self.settings.stop_grace_seconds)
-            for task in (decider, pauses, listening, retention, polling, admin, *late):
+            await self.following.finish()
+            for task in (decider, pauses, listening, polling, admin):
                 task.cancel()
 
     async def _read(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
@@ -87,14 +82,6 @@ class Worker:
     async def _pause_while_unavailable(self) -> None:
         after = self.settings.pause_after_seconds
         await pause_while_unavailable(self.plane.decider, self.consumer, after_seconds=after, clock=utc_now)
-
-
-def _setting(*events: asyncio.Event) -> Callable[[], None]:
-    def set_all() -> None:
-        for event in events:
-            event.set()
-
-    return set_all
 
 
 def _on_appends(wake: Callable[[], None]) -> Callable[[Commit], None]:

@@ -1,35 +1,27 @@
 """Opens everything that a worker needs, in order, and closes it in the opposite one."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from sqlalchemy import Engine
-
 from adapters.app_proxy import HttpxClientPool
-from adapters.event_store.event_log import RecorderEventLog
 from adapters.kafka.consumer import RecordConsumer
 from adapters.kafka.continuity import check_continuity
 from adapters.kafka.producer import DeadLetterProducer
-from adapters.kafka.publisher import EventPublisher
 from handlers.metric_poller import MetricPoller
-from handlers.standing_facts import StandingFacts, read_standing_facts
-from projections.catalogue import VIEWS
-from projections.runner import ProjectionRunner
-from service.admin.health import WorkerParts
+from handlers.standing_facts import read_standing_facts
+from service.admin.deciding import DecidingSubject
+from service.admin.health import ProcessParts
 from service.admin.port import AdminPort
-from service.bootstrap import ControlPlane, Observers, assemble, utc_now
-from service.followers import Follower
+from service.bootstrap import ControlPlane, Observers, assemble
+from service.following import Following, open_following
 from service.kafka_access import KafkaAccess
 from service.prometheus import metric_poller, open_prometheus
 from service.proxy_targets import ProxyTargets, client_pool_of, proxy_targets_of, read_certificates
-from service.retention import keep_pruning
 from service.settings import Settings
 from service.stores import stores_of
 from service.targets_reload import TargetsReload
 from service.tracing import exported_traces
-from service.tree import open_tree_follower
 from service.worker_life import Worker
 
 log = logging.getLogger(__name__)
@@ -51,8 +43,6 @@ async def open_worker(
         stack.callback(event_log.close)
         standing = await read_standing_facts(event_log)
         await check_continuity(kafka.connection, topics, event_log, standing.incarnation_number)
-        engine = stores.open_views()
-        stack.callback(engine.dispose)
         client_pool = client_pool_of(settings)
         stack.push_async_callback(client_pool.close)
         targets = ProxyTargets(proxy_targets_of(settings))
@@ -72,16 +62,19 @@ async def open_worker(
             observers=Observers(telemetry=admin.telemetry, tracer=stack.enter_context(exported_traces())),
         )
         consumer = _consumer(settings, kafka, plane)
-        event_publisher = _publisher(settings, kafka, event_log, standing)
-        runner = _runner(settings, engine, event_log)
-
-        async def prune(stop: asyncio.Event, _wake: asyncio.Event) -> None:
-            await keep_pruning(event_log, settings.retention, utc_now, stop)
-
-        views = Follower("views", runner.run, stores)
-        publisher = Follower("publisher", event_publisher.run, stores)
-        keeper = await stack.enter_async_context(open_tree_follower(settings, stores, event_log, kafka))
-        tree = Follower("tree", keeper.run, stores)
+        following = Following()
+        if settings.follow_log:
+            opening = open_following(
+                settings,
+                stores,
+                event_log,
+                kafka,
+                incarnation=standing.incarnation_number,
+                gauges=admin.following,
+            )
+            following = await stack.enter_async_context(opening)
+        else:
+            log.info("The log is followed elsewhere: by processes 'routekeeper follow'")
         yield Worker(
             settings=settings,
             reload=_open_reload(settings, targets, client_pool, plane, stack).request,
@@ -89,23 +82,24 @@ async def open_worker(
             plane=plane,
             poller=await _open_poller(settings, plane, stack),
             consumer=consumer,
-            publisher=publisher,
-            views=views,
-            tree=tree,
-            retention=Follower("retention", prune, stores),
+            following=following,
             admin=admin,
-            parts=WorkerParts(
-                decider=plane.decider,
-                consumer=consumer,
-                reconciler=plane.reconciler,
-                gate=plane.gate,
-                proxy_calls=plane.proxy_calls,
-                event_log=event_log,
-                publisher=event_publisher,
-                followers=[views, publisher, tree],
-                views=engine,
+            parts=ProcessParts(
+                event_log=event_log, subjects=[_deciding(settings, plane, consumer, admin), *following.subjects]
             ),
         )
+
+
+def _deciding(settings: Settings, plane: ControlPlane, consumer: RecordConsumer, admin: AdminPort) -> DecidingSubject:
+    return DecidingSubject(
+        decider=plane.decider,
+        consumer=consumer,
+        reconciler=plane.reconciler,
+        gate=plane.gate,
+        proxy_calls=plane.proxy_calls,
+        gauges=admin.deciding,
+        refresh_seconds=settings.admin.refresh_seconds,
+    )
 
 
 def _open_reload(
@@ -124,31 +118,6 @@ def _consumer(settings: Settings, kafka: KafkaAccess, plane: ControlPlane) -> Re
         epoch=kafka.epoch,
         settings=kafka.consumer,
         resized=plane.intake.resized,
-    )
-
-
-def _publisher(
-    settings: Settings, kafka: KafkaAccess, event_log: RecorderEventLog, standing: StandingFacts
-) -> EventPublisher:
-    return EventPublisher(
-        kafka.connection,
-        settings.kafka.topics,
-        event_log,
-        epoch=kafka.epoch,
-        incarnation=standing.incarnation_number,
-        limits=settings.publisher,
-    )
-
-
-def _runner(settings: Settings, engine: Engine, event_log: RecorderEventLog) -> ProjectionRunner:
-    return ProjectionRunner(
-        engine,
-        VIEWS,
-        event_log,
-        batch_size=settings.projections.batch_size,
-        poll_interval=settings.projections.poll_seconds,
-        cached_rows=settings.projections.cached_rows,
-        pruner=settings.retention.views_pruner(utc_now),
     )
 
 

@@ -13,7 +13,7 @@ from service.settings import Settings, load_settings
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
-#: Where a worker answers about itself.
+#: Where a process answers about itself.
 ADMIN_PORT: Final = 9464
 ADMIN_PATHS: Final = {"/livez", "/readyz", "/metrics"}
 
@@ -49,3 +49,8 @@ def settings_from(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatc
 def longest_stop(settings: Settings) -> float:
     """How long a worker may take to stop (seconds)."""
     return settings.kafka.consumer.revocation_grace + 2 * settings.stop_grace_seconds + _TO_CLOSE
+
+
+def longest_stop_of_follower(settings: Settings) -> float:
+    """How long a process may take to stop that only follows the log (seconds)."""
+    return settings.stop_grace_seconds + _TO_CLOSE

@@ -12,13 +12,22 @@ import typer
 from service.cli.app import app
 from service.demo import reference_proxy, reference_runtime
 from service.proxy_targets import load_proxy_targets
-from tests.deployment_support import ADMIN_PORT, ROOT, defaults, documents, image, longest_stop, settings_from
+from tests.deployment_support import (
+    ADMIN_PORT,
+    ROOT,
+    defaults,
+    documents,
+    image,
+    longest_stop,
+    longest_stop_of_follower,
+    settings_from,
+)
 
 PINNED = re.compile(r"^[a-z0-9./-]+:\d+\.\d+(\.\d+)?[\w.-]*(@sha256:[0-9a-f]{64})?$")
 RUNS_ONCE = {"init"}
 # It has no port to ask at; nobody depends on it, and a process that ends is started again.
 CANNOT_BE_ASKED = {"runtime"}
-OURS = {"init", "worker", "app-proxy", "runtime"}
+OURS = {"init", "worker", "follower", "app-proxy", "runtime"}
 REFERENCE_PARTS = {"app-proxy": reference_proxy, "runtime": reference_runtime}
 
 Services = dict[str, dict[str, Any]]
@@ -114,7 +123,7 @@ def test_no_process_can_gain_rights(services: Services) -> None:
     assert [name for name, s in services.items() if s["security_opt"] != ["no-new-privileges:true"]] == []
 
 
-@pytest.mark.parametrize("name", ["init", "worker", "runtime"])
+@pytest.mark.parametrize("name", ["init", "worker", "follower", "runtime"])
 def test_a_process_of_ours_is_given_settings_that_there_are(
     services: Services, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,11 +159,25 @@ def test_a_worker_has_the_time_that_it_takes_to_stop(services: Services, monkeyp
     assert float(services["worker"]["stop_grace_period"].removesuffix("s")) >= longest_stop(settings)
 
 
-def test_a_worker_is_healthy_when_it_says_that_it_is_ready(services: Services) -> None:
-    worker = services["worker"]
+def test_workers_leave_the_log_to_a_follower_that_may_do_what_they_may(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, follower = (
+        settings_from(defaults(services[name]["environment"]), monkeypatch) for name in ("worker", "follower")
+    )
 
-    assert worker["environment"]["ROUTEKEEPER_ADMIN__PORT"] == ADMIN_PORT
-    assert f"http://127.0.0.1:{ADMIN_PORT}/readyz" in worker["healthcheck"]["test"][-1]
+    assert worker.follow_log is False
+    assert follower.database == worker.database
+    stop_seconds = float(services["follower"]["stop_grace_period"].removesuffix("s"))
+    assert stop_seconds >= longest_stop_of_follower(follower)
+
+
+@pytest.mark.parametrize("name", ["worker", "follower"])
+def test_a_process_is_healthy_when_it_says_that_it_is_ready(services: Services, name: str) -> None:
+    service = services[name]
+
+    assert service["environment"]["ROUTEKEEPER_ADMIN__PORT"] == ADMIN_PORT
+    assert f"http://127.0.0.1:{ADMIN_PORT}/readyz" in service["healthcheck"]["test"][-1]
 
 
 def test_the_proxy_is_where_the_workers_look_for_it(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,8 +202,9 @@ def test_a_reference_part_is_started_by_a_command_line_that_it_understands(servi
     typer.main.get_command(command_line).make_context(name, list(service["command"]))
 
 
-def test_init_is_started_by_a_command_line_that_it_understands(services: Services) -> None:
-    name, *arguments = services["init"]["command"]
+@pytest.mark.parametrize("service", ["init", "follower"])
+def test_a_command_of_ours_is_started_by_a_command_line_that_it_understands(services: Services, service: str) -> None:
+    name, *arguments = services[service]["command"]
     group = typer.main.get_group(app)
     command = group.get_command(group.make_context("routekeeper", [name]), name)
 

@@ -9,7 +9,15 @@ import yaml
 
 from service.proxy_targets import load_proxy_targets
 from service.settings import Settings
-from tests.deployment_support import ADMIN_PATHS, ADMIN_PORT, ROOT, documents, longest_stop, settings_from
+from tests.deployment_support import (
+    ADMIN_PATHS,
+    ADMIN_PORT,
+    ROOT,
+    documents,
+    longest_stop,
+    longest_stop_of_follower,
+    settings_from,
+)
 
 MANIFESTS = ROOT / "deploy" / "kubernetes"
 BASE = MANIFESTS / "base"
@@ -35,6 +43,19 @@ def workers() -> Manifest:
 def worker(workers: Manifest) -> Manifest:
     """The container of a worker."""
     [container] = workers["spec"]["template"]["spec"]["containers"]
+    return dict(container)
+
+
+@pytest.fixture
+def followers() -> Manifest:
+    """The Deployment of what follows the log."""
+    return only("followers.yaml")
+
+
+@pytest.fixture
+def follower(followers: Manifest) -> Manifest:
+    """The container of a follower."""
+    [container] = followers["spec"]["template"]["spec"]["containers"]
     return dict(container)
 
 
@@ -80,8 +101,10 @@ def settings(worker: Manifest, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return settings_from(environment(worker), monkeypatch)
 
 
-def test_every_variable_is_a_setting_or_read_by_somebody_else(worker: Manifest, init: Manifest) -> None:
-    for container in (worker, init):
+def test_every_variable_is_a_setting_or_read_by_somebody_else(
+    worker: Manifest, follower: Manifest, init: Manifest
+) -> None:
+    for container in (worker, follower, init):
         others = {name for name in environment(container) if not name.startswith("ROUTEKEEPER_")}
         assert others <= OTHER_VARIABLES
 
@@ -94,6 +117,18 @@ def test_init_and_workers_are_given_settings_that_there_are(
     assert both[0].database == both[1].database
     assert both[0].kafka.topics == both[1].kafka.topics
     assert both[0].database.url is not None, "the root filesystem is read-only"
+
+
+def test_workers_leave_the_log_to_followers_that_may_do_what_they_may(
+    worker: Manifest, follower: Manifest, followers: Manifest, settings: Settings
+) -> None:
+    """One follows, another one stands by; without a name of its own in the consumer group, as it reads no records."""
+    assert settings.follow_log is False
+    assert follower["args"] == ["follow"]
+    assert follower["envFrom"] == worker["envFrom"]
+    assert "env" not in follower
+    assert followers["kind"] == "Deployment"
+    assert followers["spec"]["replicas"] == 2
 
 
 def test_only_the_settings_that_are_secret_are_in_secrets(settings: Settings) -> None:
@@ -132,7 +167,7 @@ def test_the_proxy_targets_are_where_the_setting_says(
     assert set(load_proxy_targets(tmp_path / file.name)) == {"default"}
 
 
-def test_what_selects_workers_selects_all_of_them_and_nothing_else(workers: Manifest) -> None:
+def test_what_selects_workers_selects_all_of_them_and_nothing_else(workers: Manifest, followers: Manifest) -> None:
     template = workers["spec"]["template"]
     spread = [each["labelSelector"]["matchLabels"] for each in template["spec"]["topologySpreadConstraints"]]
     selectors = [
@@ -141,55 +176,66 @@ def test_what_selects_workers_selects_all_of_them_and_nothing_else(workers: Mani
         only("disruption-budget.yaml")["spec"]["selector"]["matchLabels"],
         *spread,
     ]
-    init_labels = only("init.yaml")["spec"]["template"]["metadata"]["labels"]
+    others = [each["spec"]["template"]["metadata"]["labels"] for each in (only("init.yaml"), followers)]
 
     for selector in selectors:
         assert selector.items() <= template["metadata"]["labels"].items()
-        assert not selector.items() <= init_labels.items()
+        assert [labels for labels in others if selector.items() <= labels.items()] == []
 
 
-def test_the_network_policy_covers_every_pod(workers: Manifest) -> None:
+def test_the_network_policy_covers_every_pod(workers: Manifest, followers: Manifest) -> None:
     policy = only("network-policy.yaml")["spec"]
 
-    for pods in (workers, only("init.yaml")):
+    for pods in (workers, followers, only("init.yaml")):
         labels = pods["spec"]["template"]["metadata"]["labels"]
         assert policy["podSelector"]["matchLabels"].items() <= labels.items()
 
 
-def test_all_mean_the_same_admin_port(workers: Manifest, worker: Manifest) -> None:
-    annotations = workers["spec"]["template"]["metadata"]["annotations"]
-    [container_port] = worker["ports"]
+@pytest.mark.parametrize("name", ["workers.yaml", "followers.yaml"])
+def test_all_mean_the_same_admin_port(name: str) -> None:
+    template = only(name)["spec"]["template"]
+    [container] = template["spec"]["containers"]
+    annotations = template["metadata"]["annotations"]
+    [container_port] = container["ports"]
     [service_port] = only("service.yaml")["spec"]["ports"]
     [rule] = only("network-policy.yaml")["spec"]["ingress"]
 
-    assert environment(worker)["ROUTEKEEPER_ADMIN__PORT"] == str(ADMIN_PORT)
+    assert environment(container)["ROUTEKEEPER_ADMIN__PORT"] == str(ADMIN_PORT)
     assert container_port["containerPort"] == service_port["port"] == rule["ports"][0]["port"] == ADMIN_PORT
     assert service_port["targetPort"] == container_port["name"]
     assert annotations["prometheus.io/port"] == str(ADMIN_PORT)
     assert annotations["prometheus.io/path"] in ADMIN_PATHS
 
 
-def test_probes_ask_at_paths_that_there_are(worker: Manifest) -> None:
-    asked = {kind: worker[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
+def test_probes_ask_at_paths_that_there_are(worker: Manifest, follower: Manifest) -> None:
+    for container in (worker, follower):
+        asked = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
 
-    assert {get["port"] for get in asked.values()} == {worker["ports"][0]["name"]}
-    assert {kind: get["path"] for kind, get in asked.items()} == {
-        "startup": "/livez",
-        "liveness": "/livez",
-        "readiness": "/readyz",
-    }
-    assert {get["path"] for get in asked.values()} <= ADMIN_PATHS
-
-
-def test_a_worker_has_the_time_that_it_takes_to_stop(workers: Manifest, settings: Settings) -> None:
-    assert workers["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= longest_stop(settings)
+        assert {get["port"] for get in asked.values()} == {container["ports"][0]["name"]}
+        assert {kind: get["path"] for kind, get in asked.items()} == {
+            "startup": "/livez",
+            "liveness": "/livez",
+            "readiness": "/readyz",
+        }
+        assert {get["path"] for get in asked.values()} <= ADMIN_PATHS
 
 
-def test_everything_that_is_referred_to_is_there(workers: Manifest) -> None:
+def test_a_process_has_the_time_that_it_takes_to_stop(
+    workers: Manifest, followers: Manifest, settings: Settings
+) -> None:
+    of_worker, of_follower = (
+        pods["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] for pods in (workers, followers)
+    )
+
+    assert of_worker >= longest_stop(settings)
+    assert of_follower >= longest_stop_of_follower(settings)
+
+
+def test_everything_that_is_referred_to_is_there(workers: Manifest, followers: Manifest) -> None:
     account = only("service-account.yaml")["metadata"]["name"]
 
     assert workers["spec"]["serviceName"] == only("service.yaml")["metadata"]["name"]
-    for pods in (workers, only("init.yaml")):
+    for pods in (workers, followers, only("init.yaml")):
         assert pods["spec"]["template"]["spec"]["serviceAccountName"] == account
 
 

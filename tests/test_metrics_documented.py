@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
-from adapters.metrics.gauges import WorkerGauges
+from adapters.metrics.gauges import DecidingGauges, FollowingGauges, ProcessGauges
 from adapters.metrics.telemetry import PrometheusTelemetry
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,8 +24,8 @@ OF_EVERY_METRIC = {"job", "instance", "le"}
 def metrics() -> dict[str, tuple[str, tuple[str, ...]]]:
     """Type and labels of every metric, by the name that the page uses."""
     registry = CollectorRegistry()
-    PrometheusTelemetry(registry)
-    WorkerGauges(registry)
+    for metrics_of in (PrometheusTelemetry, ProcessGauges, DecidingGauges, FollowingGauges):
+        metrics_of(registry)
     found: dict[str, tuple[str, tuple[str, ...]]] = {}
     for collector in registry._collector_to_names:
         assert isinstance(collector, MetricWrapperBase)

@@ -22,7 +22,7 @@ from domain.recorded import LoggedEvent
 #: What to do about a log that went back.
 ADVICE = (
     "An older copy of the database was restored, or another database is named. If that is meant, stop all workers and "
-    "run: routekeeper new-incarnation"
+    "followers and run: routekeeper new-incarnation"
 )
 
 

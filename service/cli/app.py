@@ -41,6 +41,7 @@ _COMMANDS: Final = MappingProxyType(
     {
         "demo": _Command("run", "demo", ("routekeeper demo", "routekeeper demo --exit")),
         "worker": _Command("run", "worker", ("ROUTEKEEPER_KAFKA__BOOTSTRAP_SERVERS=broker:9092 routekeeper worker",)),
+        "follow": _Command("run", "follow", ("ROUTEKEEPER_KAFKA__BOOTSTRAP_SERVERS=broker:9092 routekeeper follow",)),
         "send": _Command("send"),
         "pause": _Command(
             "pause",

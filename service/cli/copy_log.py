@@ -31,10 +31,10 @@ def copy_log(
 ) -> None:
     """Copy the event log to another store: events at the same positions, and all that was committed with them.
 
-    Stop the workers first. What was written is read back and compared by its digests, and so is the source: all of it
-    arrives, or nothing.
+    Stop workers and followers first. What was written is read back and compared by its digests, and so is the source:
+    all of it arrives, or nothing.
 
-    Views are not copied. A worker builds them anew from the log.
+    Views are not copied. Whoever follows the log builds them anew from the log.
     """
     schema = load_settings().database.log_schema
     places = [_place(given, schema) for given in (source, target)]

@@ -40,7 +40,7 @@ async def test_a_worker_is_alive_at_once_and_ready_when_it_has_its_partitions(ru
     assert (alive.status_code, alive.text) == (200, "alive\n")
     assert early.status_code == 503
     assert early.text.startswith("not ready\n")
-    assert ready == "ready\nevent log: ok\nkafka: 6 partitions\nviews: ok\npublisher: ok\ntree: ok\n"
+    assert ready == "ready\nevent log: ok\nkafka: 6 partitions\nviews: ok\npublisher: ok\ntree: ok\nretention: ok\n"
     assert as_json.json()["ready"] is True
     assert {"name": "views", "status": "ok", "words": "ok"} in as_json.json()["checks"]
 

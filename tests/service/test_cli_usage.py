@@ -65,9 +65,10 @@ def test_the_commands_are_listed_in_the_order_of_their_use(run: Run) -> None:
     listed = [line.split()[1] for line in run("--help").stdout.splitlines() if line.startswith("│ ") and line[2] != "-"]
     names = [name for name in listed if name.replace("-", "").isalpha()]
 
-    assert names[-20:] == [
-        *("demo", "worker", "send", "pause", "resume", "get", "describe", "history", "explain", "diff", "timeline"),
-        *("simulate", "replay", "audit", "rejected", "init", "config", "doctor", "copy-log", "new-incarnation"),
+    assert names[-21:] == [
+        *("demo", "worker", "follow", "send", "pause", "resume", "get", "describe", "history", "explain", "diff"),
+        *("timeline", "simulate", "replay", "audit", "rejected", "init", "config", "doctor", "copy-log"),
+        "new-incarnation",
     ]
 
 
