@@ -1,15 +1,18 @@
-"""The HTTP session to app proxies, on httpx."""
+"""The HTTP session to app proxies, on connections of aiohttp, with the errors of httpx."""
 
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from json import JSONEncoder
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
+from yarl import URL
 
-from adapters.http_client import beginning_of, new_client
+from adapters.http_client import NOT_COMPRESSED, beginning_of, new_transport
 from adapters.http_errors import words_of
+from adapters.http_transport import AiohttpTransport, UnshownHeaders
 from domain.quantities import Bytes, Count, Seconds, SecondsOrNone
 from handlers.app_proxy import DEFAULT_TIMEOUT_SECONDS
 from handlers.app_proxy_errors import (
@@ -24,6 +27,8 @@ from handlers.client_session import ClientSession
 
 #: Scheme, host and port: what a connection is made to.
 _Origin = tuple[str, str | None, int | None]
+
+_encode = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +51,7 @@ class HttpxClientPoolLimits:
 class _Client:
     """A client and how many calls are under way on it (count)."""
 
-    http: httpx.AsyncClient
+    http: AiohttpTransport
     calls: int = 0
     is_retired: bool = False
 
@@ -96,7 +101,7 @@ class HttpxClientPool:
 
         Blocks, and changes nothing before :meth:`trust` is called. Raises what the constructor raises.
         """
-        return self._session.read_certificates({_origin(url): file for url, file in ca_files.items()})
+        return self._session.read_certificates({_origin(URL(url)): file for url, file in ca_files.items()})
 
     async def trust(self, clients: TrustedClients) -> None:
         """From now on check the proxies against certificates of their own that were read, and no others so.
@@ -111,9 +116,8 @@ class HttpxClientPool:
         await self._session.close()
 
 
-def _origin(url: str) -> _Origin:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port
+def _origin(url: URL) -> _Origin:
+    return url.scheme, url.raw_host, url.port
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ class _HttpxSession:
     def _new_client(self, ca_file: Path | None) -> _Client:
         limits = self._limits
         return _Client(
-            new_client(
+            new_transport(
                 ca_file=ca_file, max_connections=limits.max_connections, keepalive_seconds=limits.keepalive_seconds
             )
         )
@@ -162,17 +166,17 @@ class _HttpxSession:
         json: Any = None,  # noqa: ANN401 - whatever JSON can express
         timeout: float | None = None,  # noqa: ASYNC109 - the name and place it has in httpx
     ) -> _Answer:
-        seconds = DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout
-        # Below the caller's own deadline, which would make "not connected" an unknown outcome.
-        connect = min(self._limits.connect_timeout_seconds, seconds / 2)
-        phases = httpx.Timeout(seconds, connect=connect, pool=connect)
-        client = self._trusted.by_origin.get(_origin(url), self._client)
+        target = _parsed(url)
+        body = b"" if json is None else _encode(json).encode()
+        phases = self._phases(DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout)
+        client = self._trusted.by_origin.get(_origin(target), self._client)
         client.calls += 1
         try:
-            async with client.http.stream(method, url, headers=headers, json=json, timeout=phases) as response:
-                return _Answer(response.status_code, await self._body_of(response))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            # Without its cause: httpx's frames hold the headers, and with them the token.
+            answer = await client.http.send(method, target, _headers(headers, body), body, phases)
+            async with aclosing(answer):
+                return _Answer(answer.status_code, await self._body_of(answer, f"{method} {url}"))
+        except httpx.HTTPError as error:
+            # Without its cause: frames below hold the headers, and with them the token.
             raise _translated(error, f"{method} {url}") from None
         finally:
             client.calls -= 1
@@ -182,24 +186,47 @@ class _HttpxSession:
         for client in (self._client, *self._trusted.by_certificates.values()):
             await client.http.aclose()
 
-    async def _body_of(self, response: httpx.Response) -> bytes:
+    def _phases(self, seconds: float) -> Mapping[str, float | None]:
+        # Below the caller's own deadline, which would make "not connected" an unknown outcome.
+        connect = min(self._limits.connect_timeout_seconds, seconds / 2)
+        return {"connect": connect, "pool": connect, "read": seconds}
+
+    async def _body_of(self, response: httpx.Response, operation: str) -> bytes:
         """Read up to ``max_body_bytes``; of an answer other than success, the beginning will do."""
         most = self._limits.max_body_bytes
         body, more = await beginning_of(response, most)
         if more and response.is_success:
-            what = f"{response.request.method} {response.request.url}"
-            raise AnswerNotUnderstood(f"{what}: answered {response.status_code} with over {most} bytes")
+            raise AnswerNotUnderstood(f"{operation}: answered {response.status_code} with over {most} bytes")
         return body
 
 
-def _translated(error: httpx.HTTPError | httpx.InvalidURL, operation: str) -> AppProxyError:
+def _parsed(url: str) -> URL:
+    """Parse a URL; it is not in the error, as it may hold credentials."""
+    try:
+        parsed = URL(url)
+    except ValueError:
+        raise ProxyTargetInvalid("proxy address is not a URL") from None
+    if "@" in parsed.raw_authority:
+        raise ProxyTargetInvalid("proxy address holds credentials; they belong into the token")
+    return parsed
+
+
+def _headers(own: Mapping[str, str], body: bytes) -> UnshownHeaders:
+    headers = UnshownHeaders(NOT_COMPRESSED)
+    if body:
+        headers["Content-Type"] = "application/json"
+    headers.update(own)
+    return headers
+
+
+def _translated(error: httpx.HTTPError, operation: str) -> AppProxyError:
     words = f"{operation}: {words_of(error)}"
     match error:
         case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout():
             return ProxyUnreachable(words)
         case httpx.TimeoutException():
             return ProxyTimedOut(words)
-        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+        case httpx.UnsupportedProtocol():
             return ProxyTargetInvalid(words)
         case _:
             return ConnectionBroken(words)

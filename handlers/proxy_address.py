@@ -1,10 +1,12 @@
 """One spelling for an app proxy's address, whichever way the settings write it."""
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from handlers.app_proxy_errors import ProxyTargetInvalid
 
 
+@lru_cache(maxsize=1024)
 def proxy_base_url(address: str) -> str:
     """Give the URL that the proxy's paths are appended to, without a trailing slash.
 

@@ -1,6 +1,7 @@
 """The handlers' telemetry as Prometheus metrics, in a registry of their own."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -14,6 +15,7 @@ _SLOW = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0)
 _COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
+@lru_cache(maxsize=1024)
 def host_of(address: str) -> str:
     """The host and port of an app proxy's address, which is all that a label shows of it."""
     return urlsplit(proxy_base_url(address)).netloc
