@@ -4,12 +4,11 @@ The measured gains are against SQLAlchemy's own executemany, for 500 rows at a t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from pydantic_core import to_json
 from sqlalchemy import (
     JSON,
-    URL,
     BindParameter,
     Boolean,
     Column,
@@ -38,14 +37,12 @@ from sqlalchemy.types import TypeEngine
 
 from domain.chunks import chunks
 from projections.columns import Instant, iso
+from projections.driver_sql import driver_sql
 from projections.rows import Row
 
 #: What the name of a column of the key begins with where its value says which row to change.
 KEY_PREFIX = "key_"
 
-
-#: The database by the driver that is always used.
-_POSTGRESQL: Final = URL.create("postgresql+psycopg")
 
 #: Most keys in one SELECT on SQLite (count): with three columns each, far below what it takes as parameters.
 _KEYS_PER_SELECT = 1000
@@ -86,12 +83,12 @@ class PostgresqlBulk:
         self._table = table
         given = _rows_in_json([(each.name, each) for each in table.columns])
         names = [each.name for each in table.columns]
-        self._append = _as_text(insert(table).from_select(names, select(given)))
+        self._append = driver_sql(insert(table).from_select(names, select(given)), "postgresql")
         insertion = postgresql.insert(table).from_select(names, select(given))
         replacement = insertion.on_conflict_do_update(
             index_elements=list(table.primary_key), set_=_others(table, insertion.excluded)
         )
-        self._replace = _as_text(replacement)
+        self._replace = driver_sql(replacement, "postgresql")
         self._updates: dict[frozenset[str], str] = {}
         wanted, matching = self._given(frozenset())
         # Thousands of placeholders would have to be parsed anew for each other number of them.
@@ -108,7 +105,7 @@ class PostgresqlBulk:
 
     def update(self, connection: Connection, names: frozenset[str], rows: Sequence[Row]) -> int:
         if names not in self._updates:
-            self._updates[names] = _as_text(self._update(names))
+            self._updates[names] = driver_sql(self._update(names), "postgresql")
         return connection.exec_driver_sql(self._updates[names], _as_json(rows)).rowcount
 
     def _given(self, names: frozenset[str]) -> tuple[TableValuedAlias, ColumnElement[bool]]:
@@ -211,11 +208,6 @@ def _rows_in_json(columns: Iterable[tuple[str, Column[Any]]]) -> TableValuedAlia
     document = cast(bindparam("rows", type_=Text()), JSON)
     typed = [column(name, source.type) for name, source in columns]
     return func.json_to_recordset(document).table_valued(*typed, name="given").render_derived(with_types=True)
-
-
-def _as_text(statement: Insert | Update) -> str:
-    """A statement as PostgreSQL's driver takes it."""
-    return str(statement.compile(dialect=_POSTGRESQL.get_dialect()()))
 
 
 def _as_json(rows: Sequence[Row]) -> dict[str, str]:

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
-    Update,
     and_,
     bindparam,
     delete,
@@ -30,6 +29,7 @@ from sqlalchemy.schema import CreateTable, DropTable
 
 from projections.columns import WORD
 from projections.database import defining
+from projections.driver_sql import driver_sql
 from projections.errors import ProjectionConflict
 from projections.querying import ViewRow, fetch
 from projections.view import METADATA, View
@@ -137,7 +137,7 @@ def advance(connection: Connection, placements: Sequence[Placement], position: i
     for index, each in enumerate(placements):
         place = each.view.name, each.view.version, each.live
         parameters.update(zip(_place_parameters(index), place, strict=True))
-    moved = connection.execute(_advance(len(placements)), parameters).rowcount
+    moved = connection.exec_driver_sql(_advance(len(placements), connection.dialect.name), parameters).rowcount
     if moved != len(placements):
         names = ", ".join(placement.view.name for placement in placements)
         raise ProjectionConflict(f"{len(placements) - moved} of the views {names} are not at position {expected}")
@@ -154,10 +154,10 @@ def intact(engine: Engine, placements: Collection[Placement]) -> bool:
 
 
 @cache
-def _advance(count: int) -> Update:
-    """The statement for so many placements.
+def _advance(count: int, dialect_name: str) -> str:
+    """The statement for so many placements, made once.
 
-    Made once, and without a list that is written out at each call: either took half the time of a batch of one event.
+    Made for each batch it was half the processor's time of a batch of one event, executed by SQLAlchemy still 6 %.
     """
     places = [
         and_(
@@ -169,7 +169,8 @@ def _advance(count: int) -> Update:
         for index in range(count)
     ]
     standing = or_(*places), VIEW_POSITIONS.c.position == bindparam("expected")
-    return update(VIEW_POSITIONS).where(*standing).values(position=bindparam("following"))
+    changes = update(VIEW_POSITIONS).where(*standing).values(position=bindparam("following"))
+    return driver_sql(changes, dialect_name)
 
 
 def _place_parameters(index: int) -> Sequence[str]:
