@@ -11,7 +11,7 @@ class SendingCursor(Cursor[TupleRow]):
     """Executes in a pipeline, leaving the connection alone until somebody waits for answers or buffers are full.
 
     By itself the driver sends every statement on its own and looks at the connection twice for it: a tenth of the
-    processor's time of an append of one event (0.04 ms of 0.37), and at each look other threads may take the interpreter.
+    processor's time of an append of one event (0.04 ms of 0.37), and each look lets other threads take the interpreter.
     A driver that names its steps differently would go its usual way, with the same result.
     """
 
