@@ -70,7 +70,8 @@ def _begin_on_sqlite(connection: Connection) -> None:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Open a transaction that is going to write; commits at the end, rolls back on any error."""
-    with engine.execution_options(writing=True).begin() as connection:
+    # An engine with the option would be made anew each time.
+    with engine.connect().execution_options(writing=True) as connection, connection.begin():
         yield connection
 
 

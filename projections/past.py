@@ -26,6 +26,9 @@ class EventsRead:
         self._events = sorted(events, key=lambda logged: logged.position)
 
     async def read(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
+        return self.read_blocking(after=after, limit=limit)
+
+    def read_blocking(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
         return [logged for logged in self._events if logged.position > after][:limit]
 
 

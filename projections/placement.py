@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 from sqlalchemy import (
@@ -19,15 +20,16 @@ from sqlalchemy import (
     delete,
     insert,
     inspect,
+    or_,
     select,
     text,
-    tuple_,
     update,
 )
 from sqlalchemy.schema import CreateTable, DropTable
 
 from projections.columns import WORD
 from projections.database import defining
+from projections.driver_sql import driver_sql
 from projections.errors import ProjectionConflict
 from projections.querying import ViewRow, fetch
 from projections.view import METADATA, View
@@ -44,17 +46,8 @@ VIEW_POSITIONS = Table(
     Column("tables", WORD, nullable=False),
 )
 
-# Made once: to make it for every batch would be half the processor's time of a batch of one event.
-_ADVANCE: Final = (
-    update(VIEW_POSITIONS)
-    .where(
-        tuple_(VIEW_POSITIONS.c.view, VIEW_POSITIONS.c.version, VIEW_POSITIONS.c.live).in_(
-            bindparam("places", expanding=True)
-        ),
-        VIEW_POSITIONS.c.position == bindparam("expected"),
-    )
-    .values(position=bindparam("following"))
-)
+#: What tells a placement from others in the table of positions.
+_PLACE: Final = ("view", "version", "live")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,8 +133,11 @@ def promote(engine: Engine, placement: Placement) -> Placement:
 def advance(connection: Connection, placements: Sequence[Placement], position: int) -> None:
     """Move the positions of views that stand at the same one. Raises :class:`ProjectionConflict` if one does not."""
     expected = placements[0].position
-    places = [(each.view.name, each.view.version, each.live) for each in placements]
-    moved = connection.execute(_ADVANCE, {"places": places, "expected": expected, "following": position}).rowcount
+    parameters: dict[str, object] = {"expected": expected, "following": position}
+    for index, each in enumerate(placements):
+        place = each.view.name, each.view.version, each.live
+        parameters.update(zip(_place_parameters(index), place, strict=True))
+    moved = connection.exec_driver_sql(_advance(len(placements), connection.dialect.name), parameters).rowcount
     if moved != len(placements):
         names = ", ".join(placement.view.name for placement in placements)
         raise ProjectionConflict(f"{len(placements) - moved} of the views {names} are not at position {expected}")
@@ -155,6 +151,30 @@ def intact(engine: Engine, placements: Collection[Placement]) -> bool:
             return False
         stored = {(row.view, row.version) for row in connection.execute(select(VIEW_POSITIONS))}
         return all((placement.view.name, placement.view.version) in stored for placement in placements)
+
+
+@cache
+def _advance(count: int, dialect_name: str) -> str:
+    """The statement for so many placements, made once.
+
+    Made for each batch it was half the processor's time of a batch of one event, executed by SQLAlchemy still 6 %.
+    """
+    places = [
+        and_(
+            *(
+                VIEW_POSITIONS.c[of] == bindparam(name)
+                for of, name in zip(_PLACE, _place_parameters(index), strict=True)
+            )
+        )
+        for index in range(count)
+    ]
+    standing = or_(*places), VIEW_POSITIONS.c.position == bindparam("expected")
+    changes = update(VIEW_POSITIONS).where(*standing).values(position=bindparam("following"))
+    return driver_sql(changes, dialect_name)
+
+
+def _place_parameters(index: int) -> Sequence[str]:
+    return [f"{name}_{index}" for name in _PLACE]
 
 
 def _is(placement: Placement) -> ColumnElement[bool]:

@@ -27,6 +27,10 @@ class LogReader(Protocol):
         """At most ``limit`` events behind position ``after``, in log order; raises where one is not understood."""
         ...
 
+    def read_blocking(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
+        """The same, in the thread that asks."""
+        ...
+
 
 class ProjectionRunner:
     """Folds the log into views.
@@ -153,15 +157,8 @@ class ProjectionRunner:
         return self._folds
 
     async def _advance(self, group: "_Group") -> bool:
-        events = await self._log.read(after=group.position, limit=self._batch_size)
-        batch = [logged for logged in events if group.end is None or logged.position <= group.end]
-        more = len(events) == self._batch_size or len(batch) < len(events)
-        position = batch[-1].position if batch else group.position
-        if group.end is not None and len(batch) < len(events):
-            position = group.end
         try:
-            if position > group.position:
-                await in_thread(apply_batch, self._engine, group.folds, batch, position=position)
+            more = await in_thread(self._read_and_apply, group)
             if not more:
                 await self._promote(group.folds)
         except ProjectionConflict as conflict:
@@ -174,6 +171,18 @@ class ProjectionRunner:
             if await self._is_intact():
                 raise
             return True
+        return more
+
+    def _read_and_apply(self, group: "_Group") -> bool:
+        # Both in one thread: to go to another for each was a tenth of the time of a batch of one event.
+        events = self._log.read_blocking(after=group.position, limit=self._batch_size)
+        batch = [logged for logged in events if group.end is None or logged.position <= group.end]
+        more = len(events) == self._batch_size or len(batch) < len(events)
+        position = batch[-1].position if batch else group.position
+        if group.end is not None and len(batch) < len(events):
+            position = group.end
+        if position > group.position:
+            apply_batch(self._engine, group.folds, batch, position=position)
         return more
 
     def _give_way(self, conflict: ProjectionConflict) -> None:

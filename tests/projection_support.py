@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from queue import SimpleQueue
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,9 @@ REVISION = Revision(
     revision_id=UUID("0198c0de-0000-4000-8000-000000000002"), image="registry.example/vllm:1", model="llama"
 )
 
+#: After how long a test gives up on being read (seconds).
+_READ_WITHIN = 30
+
 #: All rows of some tables, by table, in the order of their keys.
 AllRows = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -33,9 +37,12 @@ class MemoryLog:
 
     def __init__(self, events: Sequence[LoggedEvent] = ()) -> None:
         self.events = list(events)
-        self.reads: asyncio.Queue[int] = asyncio.Queue()
+        self.reads: SimpleQueue[int] = SimpleQueue()
 
     async def read(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
+        return self.read_blocking(after=after, limit=limit)
+
+    def read_blocking(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
         self.reads.put_nowait(after)
         return [logged for logged in self.events if logged.position > after][:limit]
 
@@ -50,7 +57,7 @@ class MemoryLog:
 
     async def is_read_from(self, position: int) -> None:
         """Wait until somebody has come so far."""
-        while await self.reads.get() != position:
+        while await asyncio.to_thread(self.reads.get, timeout=_READ_WITHIN) != position:
             pass
 
     @property

@@ -64,7 +64,8 @@ _NO_ANSWER = (OperationalError, InterfaceError, InternalError, sqlite3.Operation
 class RecorderEventLog:
     """Implements :class:`handlers.ports.EventLog` and the followers' positions on any :class:`LogRecorder`.
 
-    Writes go through one thread, since appends to one log are serial anyway; reads run beside them.
+    Writes go through one thread, since appends to one log are serial anyway; reads run beside them, and those of views
+    in a thread of their own.
     """
 
     def __init__(self, recorder: LogRecorder, mapper: EventMapper, *, close: Callable[[], None]) -> None:
@@ -155,6 +156,11 @@ class RecorderEventLog:
 
     async def read(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
         return await self._run(self._readers, self._read, after, limit)
+
+    def read_blocking(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
+        """The same, for those who are in a thread of their own already."""
+        with _answering():
+            return self._read(after, limit)
 
     def _read(self, after: int, limit: int) -> Sequence[LoggedEvent]:
         notifications = self._recorder.select_rows(after, limit)
@@ -270,7 +276,7 @@ def open_sqlite_log(
         path = f"file:{uuid4()}?mode=memory&cache=shared"
     else:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    datastore = SQLiteDatastore(str(path), lock_timeout=lock_timeout_seconds, pool_size=_READERS + 1)
+    datastore = SQLiteDatastore(str(path), lock_timeout=lock_timeout_seconds, pool_size=_READERS + 2)
     recorder = SQLiteLogRecorder(datastore)
     with _answering():
         _connect(datastore)

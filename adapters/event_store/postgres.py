@@ -23,6 +23,7 @@ from adapters.event_store.postgres_scaling import evaluation_columns, sample_col
 from adapters.event_store.postgres_tables import SIDE_TABLES, channel_of
 from adapters.postgres import arrays
 from adapters.postgres.schemas import ensure_schema
+from adapters.postgres.sending import SendingCursor
 from handlers.ports import (
     CommandOutcome,
     DuplicateCommands,
@@ -38,6 +39,10 @@ _ASK_AGAIN: Final = 0.1
 
 #: Whoever makes tables holds this advisory lock of PostgreSQL.
 _DEFINITION_LOCK: Final = 0x72_6B_6C_6F_67
+
+#: Both hold to the end of a transaction.
+_LOCK: Final = "SELECT pg_advisory_xact_lock(%s)"
+_SHARE_LOCK: Final = "SELECT pg_advisory_xact_lock_shared(%s)"
 
 
 class _AnswerLost(Exception):
@@ -65,7 +70,7 @@ class PostgresLogRecorder(PostgresLogReading):
     def create_missing_tables(self) -> Sequence[str]:
         """Create what is missing, in one transaction, one process at a time; gives the names of the tables."""
         with self.store.transaction(commit=True) as c:
-            c.execute("SELECT pg_advisory_xact_lock(%s)", [_DEFINITION_LOCK])
+            c.execute(_LOCK, [_DEFINITION_LOCK])
             missing = self.missing_tables(c.connection)
             ensure_schema(c.connection, self.store.schema)
             if missing:
@@ -133,16 +138,15 @@ class PostgresLogRecorder(PostgresLogReading):
         is_committing = False
         try:
             with connection.pipeline() as pipeline:
-                connection.execute("BEGIN")
-                if insert.is_ordered or tracking is not None:
-                    self._lock(connection)
-                else:
-                    connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", [self.beside_key], prepare=True)
+                is_ordered = insert.is_ordered or tracking is not None
+                lock, key = (_LOCK, self.lock_key) if is_ordered else (_SHARE_LOCK, self.beside_key)
+                SendingCursor(connection, pipeline).execute("BEGIN")
+                SendingCursor(connection, pipeline).execute(lock, [key], prepare=True)
                 if tracking is not None:
                     self._insert_tracking(connection.cursor(), tracking)
                 positions = insert.run(connection, pipeline)
                 is_committing = True
-                connection.execute("COMMIT")
+                SendingCursor(connection, pipeline).execute("COMMIT")
         except psycopg.Error as error:
             if is_committing:
                 # Even where the server says why it ends the connection, COMMIT may have taken effect before.
@@ -151,9 +155,6 @@ class PostgresLogRecorder(PostgresLogReading):
             raise
         return positions
 
-    def _lock(self, connection: Connection[DictRow]) -> None:
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [self.lock_key], prepare=True)
-
     def _find(self, stored: Sequence[StoredEvent], batch: LogBatch) -> Sequence[int] | None:
         """Find out whether a batch is in the log after all; ``None`` if it is not, and never will be."""
         deadline = monotonic() + self.store.limits.answer_timeout_seconds
@@ -161,8 +162,8 @@ class PostgresLogRecorder(PostgresLogReading):
             try:
                 with self.store.get_connection() as connection, connection.transaction():
                     # The server may still be at it: whoever has the locks knows that it is not.
-                    self._lock(connection)
-                    connection.execute("SELECT pg_advisory_xact_lock(%s)", [self.beside_key])
+                    for key in (self.lock_key, self.beside_key):
+                        connection.execute(_LOCK, [key])
                     return self._written(connection, stored, batch)
             except (LogUnavailable, OperationalError) as error:
                 if monotonic() > deadline:
@@ -201,7 +202,7 @@ class PostgresLogRecorder(PostgresLogReading):
         [row] = self._rows(self.statements.prune[what], [limit, before, what, before])
         return int(row["count"])
 
-    def _finding(self, outcomes: Sequence[CommandOutcome]) -> tuple[Composed, Sequence[object]]:
+    def _finding(self, outcomes: Sequence[CommandOutcome]) -> tuple[bytes, Sequence[object]]:
         """The statement, with its parameters, that finds out which of these outcomes are there."""
         keys = [arrays.texts(outcome.source for outcome in outcomes), arrays.texts(outcome.id for outcome in outcomes)]
         return self.statements.find_outcomes, keys

@@ -4,22 +4,22 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from eventsourcing.persistence import StoredEvent
-from psycopg import Connection, Cursor, Pipeline
+from psycopg import Connection, Pipeline
 from psycopg.errors import UniqueViolation
 from psycopg.generators import send as send_out
-from psycopg.rows import DictRow
-from psycopg.sql import Composed
+from psycopg.rows import DictRow, TupleRow
 
 from adapters.event_store.postgres_scaling import evaluation_columns, sample_columns
 from adapters.event_store.postgres_tables import LogStatements
 from adapters.postgres import arrays
+from adapters.postgres.sending import SendingCursor
 from handlers.ports import CommandOutcome, DueWork, LogBatch, PositionConflict, PositionMove
 from handlers.records import PartitionId
 
 T = TypeVar("T")
 
 _Parameters = Sequence[object]
-_Call = tuple[Composed, _Parameters]
+_Call = tuple[bytes, _Parameters]
 
 
 class BatchInsert:
@@ -54,8 +54,8 @@ class BatchInsert:
         database raises beyond that.
         """
 
-        def send(calls: Sequence[_Call]) -> list[Cursor[DictRow]]:
-            return [connection.execute(statement, given, prepare=True, binary=True) for statement, given in calls]
+        def send(calls: Sequence[_Call]) -> list[SendingCursor]:
+            return [SendingCursor(connection, pipeline).execute(*call, prepare=True, binary=True) for call in calls]
 
         positions = send(self._on_positions)
         try:
@@ -63,7 +63,7 @@ class BatchInsert:
             events = send(self._on_events)
             send(self._on_due)
             send(self._on_scaling)
-            # By itself the driver waits for answers with a large batch half sent, whose rest the server waits for.
+            # To sync would wait for answers with a large batch half sent, whose rest the server waits for.
             connection.wait(send_out(connection.pgconn))
             pipeline.sync()
         except UniqueViolation:
@@ -72,19 +72,19 @@ class BatchInsert:
             self._judge(positions)
             raise
         self._judge(positions)
-        return [position for row in _rows(events) for position in row["positions"]]
+        return [position for written, _ in _rows(events) for position in written]
 
-    def _judge(self, positions: Sequence[Cursor[DictRow]]) -> None:
-        moved = {PartitionId(row["topic"], row["epoch"], row["partition"]) for row in _rows(positions)}
+    def _judge(self, positions: Sequence[SendingCursor]) -> None:
+        moved = {PartitionId(*row) for row in _rows(positions)}
         if missed := [origin for origin in self._origins if origin not in moved]:
             raise PositionConflict(missed)
 
 
-def _rows(cursors: Sequence[Cursor[DictRow]]) -> list[DictRow]:
+def _rows(cursors: Sequence[SendingCursor]) -> list[TupleRow]:
     return [row for cursor in cursors for row in cursor.fetchall()]
 
 
-def _call(statement: Composed, columns: Callable[[Sequence[T]], _Parameters], rows: Sequence[T]) -> list[_Call]:
+def _call(statement: bytes, columns: Callable[[Sequence[T]], _Parameters], rows: Sequence[T]) -> list[_Call]:
     """Make a call for all rows; none for no rows."""
     return [(statement, columns(rows))] if rows else []
 

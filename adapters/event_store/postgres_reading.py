@@ -8,7 +8,6 @@ from eventsourcing.persistence import InterfaceError, Notification, OperationalE
 from eventsourcing.postgres import PostgresProcessRecorder
 from eventsourcing.utils import retry
 from psycopg.rows import DictRow, args_row
-from psycopg.sql import Composed
 
 from adapters.event_store.mapper import StoredRow
 from adapters.event_store.postgres_datastore import LogDatastore
@@ -124,7 +123,7 @@ class PostgresLogReading(PostgresProcessRecorder):
             return connection.execute(self.statements.move_follower, parameters, prepare=True).rowcount == 1
 
     @retry((InterfaceError, OperationalError), max_attempts=2, wait=0.2)
-    def _rows(self, statement: Composed, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[DictRow]:
+    def _rows(self, statement: bytes, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[DictRow]:
         """Read; once more where the connection turns out to be dead."""
         with self.store.get_connection() as connection:
             return connection.execute(statement, parameters, prepare=True, binary=True).fetchall()

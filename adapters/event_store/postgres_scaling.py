@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from psycopg.rows import DictRow
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Identifier
 
 from adapters.event_store.scaling_rows import newest_moment, packed_samples
 from adapters.postgres import arrays
@@ -97,15 +97,11 @@ _TIME_AND_ORDER: Final = {
 }
 
 
-def prune_statement(schema: str, what: Retained) -> Composed:
+def prune_statement(schema: str, what: Retained) -> bytes:
     """The statement that deletes what is old; its parameters: limit, before, name, before."""
     time, order = _TIME_AND_ORDER[what]
-    return SQL(_PRUNE).format(
-        schema=Identifier(schema),
-        table=Identifier(schema, what),
-        time=Identifier(time),
-        order=Identifier(order),
-    )
+    names = {"schema": Identifier(schema), "table": Identifier(schema, what)}
+    return SQL(_PRUNE).format(**names, time=Identifier(time), order=Identifier(order)).as_bytes(None)
 
 
 def sample_columns(reports: Sequence[SampleReport]) -> Sequence[object]:

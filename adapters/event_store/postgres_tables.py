@@ -2,7 +2,7 @@
 
 from typing import Final, LiteralString
 
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Identifier
 
 from adapters.event_store import postgres_scaling as scaling
 from adapters.event_store.tree_postgres import TREE_TABLES
@@ -114,7 +114,11 @@ def channel_of(schema: str, events: str = "stored_events") -> str:
 
 
 class LogStatements:
-    """The statements of one log: its ``schema`` and its table of ``events`` filled in."""
+    """The statements of one log: its ``schema`` and its table of ``events`` filled in.
+
+    They are bytes: what the driver puts together itself it also takes apart anew at every call, which is a tenth of the
+    processor's time of an append of one event.
+    """
 
     def __init__(self, schema: str, events: str) -> None:
         self._names = {"schema": Identifier(schema), "events": Identifier(events)}
@@ -149,6 +153,6 @@ class LogStatements:
         self.select_horizons = self.of(scaling.SELECT_HORIZONS)
         self.prune = {what: scaling.prune_statement(schema, what) for what in Retained}
 
-    def of(self, statement: LiteralString) -> Composed:
+    def of(self, statement: LiteralString) -> bytes:
         """Fill the names into a statement."""
-        return SQL(statement).format(**self._names)
+        return SQL(statement).format(**self._names).as_bytes(None)

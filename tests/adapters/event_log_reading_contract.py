@@ -73,6 +73,7 @@ class ReadContract(LogFixtures):
 
         assert [logged.position for logged in read] == positions
         assert [logged.recorded for logged in read] == [*first, *second]
+        assert list(await asyncio.to_thread(log.read_blocking, after=positions[0], limit=2)) == read[1:3]
         assert await log.head() == positions[-1]
         assert list(await log.read(after=positions[-1], limit=10)) == []
 

@@ -105,7 +105,7 @@ async def test_a_log_that_does_not_begin_with_a_creation_halts_the_view(engine: 
 
 async def test_an_event_that_the_log_does_not_understand_halts_the_runner(sqlite_engine: Engine) -> None:
     class BrokenLog(MemoryLog):
-        async def read(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
+        def read_blocking(self, *, after: int, limit: int) -> Sequence[LoggedEvent]:
             raise NotImplementedError("deployment.from-the-future.v9")
 
     with pytest.raises(NotImplementedError, match=r"deployment\.from-the-future\.v9"):
