@@ -102,7 +102,7 @@ async def _projected(settings: Settings, parent: Connection) -> None:
         wake = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(runner.run(asyncio.Event(), wake))
-            group.create_task(stores_of(settings).hear_of_appends(wake.set))
+            group.create_task(stores_of(settings).take_part(wake.set))
             busy = time.process_time()
             parent.send(None)
             await _reached(runner, await asyncio.to_thread(parent.recv))

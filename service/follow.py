@@ -50,7 +50,7 @@ async def follow_log(settings: Settings, kafka: KafkaAccess, admin: AdminPort, s
         log.info("Follower is up: Kafka at %s, log at %s", kafka.connection.bootstrap_servers, stores.log_place)
         parts = ProcessParts(event_log=event_log, subjects=following.subjects)
         async with asyncio.TaskGroup() as group:
-            listening = group.create_task(stores.hear_of_appends(following.wake), name="listening")
+            listening = group.create_task(stores.take_part(following.wake), name="listening")
             parts.tasks[:] = [*following.start(group), listening]
             watching = group.create_task(admin.watch(parts), name="admin")
             await stop.wait()

@@ -35,6 +35,7 @@ from handlers.submission import CommandItem, Submission
 from projections.catalogue import VIEWS
 from projections.runner import ProjectionRunner
 from service.kafka_access import KafkaAccess
+from service.log_sharing import LOG_LOCK
 from service.settings import Settings
 from service.stores import Stores
 
@@ -48,7 +49,7 @@ _READING = 600.0
 
 
 class WorkersRunning(RoutekeeperError):
-    """A worker or a follower still follows the log, which nobody else may write to now."""
+    """Somebody works on the log, which nobody else may write to now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,7 @@ class _Restored:
 
     def result(self) -> NewIncarnation:
         if self._done is None:
-            raise WorkersRunning("another process does the publisher's work")
+            raise WorkersRunning("the log was never free")
         return self._done
 
     async def declare(self, stores: Stores) -> None:
@@ -249,14 +250,14 @@ def _ghosts(published: Mapping[UUID, DesiredRoute], desired: Sequence[DesiredRou
 
 
 async def _alone(stores: Stores, work: Callable[[], Awaitable[None]]) -> None:
-    """Do what only one process may, and nobody who publishes beside it. Raises :class:`WorkersRunning`."""
+    """Do what nobody may work on the log beside. Raises :class:`WorkersRunning`."""
     begun, stop = asyncio.Event(), asyncio.Event()
 
     async def begin() -> None:
         begun.set()
         await work()
 
-    running = asyncio.ensure_future(stores.run_alone("publisher", begin, stop))
+    running = asyncio.ensure_future(stores.run_alone(LOG_LOCK, begin, stop))
     waiting = asyncio.ensure_future(begun.wait())
     await asyncio.wait([running, waiting], timeout=_PATIENCE, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
@@ -264,4 +265,7 @@ async def _alone(stores: Stores, work: Callable[[], Awaitable[None]]) -> None:
         stop.set()
     await running
     if not begun.is_set():
-        raise WorkersRunning("a worker or follower is running: stop all of them first")
+        raise WorkersRunning(
+            f"somebody works on the log ({stores.log_place}): stop every worker, whether it follows the log or not, "
+            "and every 'routekeeper follow'; then run this again"
+        )

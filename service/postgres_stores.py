@@ -17,6 +17,7 @@ from adapters.postgres.roles import Roles, grant_on_log, grant_on_views
 from adapters.postgres.schemas import prepare_schema
 from adapters.postgres.singleton import Singleton
 from projections.database import open_database, session_settings
+from service.log_sharing import LOG_LOCK, LogTaken
 from service.settings import DatabaseSettings
 
 
@@ -95,13 +96,17 @@ class PostgresStores:
         session = {**session_settings(), "search_path": self._settings.views_schema, **session}
         return open_database("postgresql://", parameters=self.views_address.parameters(session))
 
-    async def hear_of_appends(self, heard: Callable[[], None]) -> None:
-        channel = channel_of(self._settings.log_schema)
-        await Notifications(self.log_address, channel, limits=self._settings.sessions).run(heard)
+    async def take_part(self, heard: Callable[[], None]) -> None:
+        channel, shared_lock = channel_of(self._settings.log_schema), self._lock(LOG_LOCK)
+        limits = self._settings.sessions
+        await Notifications(self.log_address, channel, shared_lock=shared_lock, limits=limits).run(heard)
+        raise LogTaken
 
     async def run_alone(self, name: str, work: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
-        name = f"{name} of {self._settings.log_schema}"
-        await Singleton(self.log_address, name, limits=self._settings.sessions).run(work, stop)
+        await Singleton(self.log_address, self._lock(name), limits=self._settings.sessions).run(work, stop)
+
+    def _lock(self, name: str) -> str:
+        return f"{name} of {self._settings.log_schema}"
 
 
 def _address(setting: str, url: SecretStr | None) -> PostgresAddress:

@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from eventsourcing.sqlite import SQLiteDatastore
 from sqlalchemy import URL, Engine
@@ -17,6 +17,7 @@ from adapters.event_store.tree_store import TreeStore
 from adapters.kafka.stoppable import wait_for_event
 from domain.errors import RoutekeeperError
 from projections.database import open_database
+from service.log_sharing import LOG_LOCK, LogTaken
 from service.postgres_stores import PostgresStores
 from service.settings import Settings
 
@@ -65,8 +66,12 @@ class Stores(Protocol):
         """Open the database of the views so that nothing can be written. Raises :class:`StoreMissing`."""
         ...
 
-    async def hear_of_appends(self, heard: Callable[[], None]) -> None:
-        """Call ``heard`` when some process has appended to the log, until cancelled."""
+    async def take_part(self, heard: Callable[[], None]) -> None:
+        """Be noticed as somebody who works on the log, until cancelled; whoever does calls this all the time.
+
+        Calls ``heard`` when some process has appended, where the store tells of it. Raises
+        :class:`~service.log_sharing.LogTaken` where somebody is alone with the log.
+        """
         ...
 
     async def run_alone(self, name: str, work: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
@@ -120,11 +125,16 @@ class SQLiteStores:
         file = _existing(self._views_file).absolute().as_uri()
         return open_database(URL.create("sqlite", database=file, query={"mode": "ro", "uri": "true"}))
 
-    async def hear_of_appends(self, heard: Callable[[], None]) -> None:  # noqa: ARG002 - nobody else appends
-        await asyncio.Event().wait()
+    async def take_part(self, heard: Callable[[], None]) -> None:  # noqa: ARG002 - nothing tells of appends
+        with self._open_lock(LOG_LOCK) as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LogTaken from None
+            await asyncio.Event().wait()
 
     async def run_alone(self, name: str, work: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
-        with (self._log_file.parent / f"{name}.lock").open("w") as lock:
+        with self._open_lock(name) as lock:
             while not stop.is_set():
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -134,6 +144,9 @@ class SQLiteStores:
                 else:
                     await work()
                     return
+
+    def _open_lock(self, name: str) -> IO[str]:
+        return (self._log_file.parent / f"{name}.lock").open("w")
 
 
 def _existing(file: Path) -> Path:

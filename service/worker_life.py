@@ -47,7 +47,7 @@ class Worker:
             decider = start(self.plane.decider.run(), name="decider")
             reconciler = start(self.plane.reconciler.run(), name="reconciler")
             pauses = start(self.plane.pauses.run(pauses_wake), name="pauses")
-            listening = start(self.stores.hear_of_appends(wake), name="listening")
+            listening = start(self.stores.take_part(wake), name="listening")
             self.parts.tasks[:] = [decider, reconciler, pauses, listening, *self.following.start(group)]
             polling = start(self._poll_metrics(), name="metric poller")
             admin = start(self.admin.watch(self.parts), name="admin")

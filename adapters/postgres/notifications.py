@@ -1,4 +1,4 @@
-"""Hearing at once that something was written, by whichever process."""
+"""Hearing at once that something was written, by whichever process, and being noticed oneself."""
 
 import logging
 from asyncio import sleep
@@ -9,7 +9,7 @@ from psycopg.sql import SQL, Identifier
 
 from adapters.postgres.address import PostgresAddress
 from adapters.postgres.reasons import reason
-from adapters.postgres.sessions import SESSION_OVER, SessionLimits, next_notification, open_session
+from adapters.postgres.sessions import SESSION_OVER, Session, SessionLimits, lock_key, next_notification, open_session
 
 log = logging.getLogger(__name__)
 
@@ -19,21 +19,32 @@ _DEFAULT_LIMITS = SessionLimits()
 class Notifications:
     """Listens on a channel of a database, and again after the connection was lost.
 
+    The session that listens shares the advisory lock called ``shared_lock``: a
+    :class:`~adapters.postgres.singleton.Singleton` of that name works only while nobody listens.
+
     A wake-up can still come late, or never where the server forgets: whoever is woken must also look by himself now
     and then.
     """
 
-    def __init__(self, address: PostgresAddress, channel: str, *, limits: SessionLimits = _DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, address: PostgresAddress, channel: str, *, shared_lock: str, limits: SessionLimits = _DEFAULT_LIMITS
+    ) -> None:
         self._address = address
         self._channel = channel
+        self._key = lock_key(shared_lock)
         self._limits = limits
 
     async def run(self, heard: Callable[[], None]) -> None:
-        """Call ``heard`` after each notification, and whenever listening begins: there may have been some before."""
+        """Call ``heard`` after each notification, and whenever listening begins: there may have been some before.
+
+        Returns where somebody else has the lock alone.
+        """
         attempt = 0
         while True:
             try:
                 async with open_session(self._address) as session:
+                    if not await self._shares_lock(session):
+                        return
                     await session.execute(SQL("LISTEN {}").format(Identifier(self._channel)))
                     attempt = 0
                     heard()
@@ -46,3 +57,7 @@ class Notifications:
                 extra = {"action": "listen-again", "channel": self._channel}
                 log.warning("Listening at %s again in %.1f s: %s", self._address, delay, reason(error), extra=extra)
                 await sleep(delay)
+
+    async def _shares_lock(self, session: Session) -> bool:
+        cursor = await session.execute("SELECT pg_try_advisory_lock_shared(%s)", [self._key])
+        return await cursor.fetchone() == (True,)

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Annotated, Final
 
 from psycopg import AsyncConnection, InterfaceError, OperationalError
@@ -38,6 +39,11 @@ class SessionLimits:
     heartbeat_seconds: _Seconds = 5.0
     takeover_seconds: _Seconds = 1.0
     reconnect: Backoff = field(default_factory=lambda: Backoff(base=0.1, cap=5.0))
+
+
+def lock_key(name: str) -> int:
+    """The number of the advisory lock of sessions that is called ``name``."""
+    return int.from_bytes(sha256(f"routekeeper singleton {name}".encode()).digest()[:8], signed=True)
 
 
 @asynccontextmanager

@@ -4,12 +4,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from hashlib import sha256
 from random import random
 
 from adapters.postgres.address import PostgresAddress
 from adapters.postgres.reasons import reason
-from adapters.postgres.sessions import SESSION_OVER, Session, SessionLimits, next_notification, open_session
+from adapters.postgres.sessions import SESSION_OVER, Session, SessionLimits, lock_key, next_notification, open_session
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +29,7 @@ class Singleton:
     def __init__(self, address: PostgresAddress, name: str, *, limits: SessionLimits = _DEFAULT_LIMITS) -> None:
         self._address = address
         self._name = name
-        self._key = int.from_bytes(sha256(f"routekeeper singleton {name}".encode()).digest()[:8], signed=True)
+        self._key = lock_key(name)
         self._limits = limits
 
     async def run(self, work: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:

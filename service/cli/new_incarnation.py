@@ -23,8 +23,9 @@ _NAMED = 20
 def new_incarnation(*, actor: Actor, output: Output = OutputFormat.TABLE) -> None:
     """Go on with an event log that was restored from an older copy.
 
-    Stop all workers and followers first. What the log holds is declared to be all that happened: endpoints are asserted
-    or deleted again, routes are published as they should be, and views are built anew.
+    Stop all workers and followers first: while one of them runs, this is refused. What the log holds is declared to be
+    all that happened: endpoints are asserted or deleted again, routes are published as they should be, and views are
+    built anew.
 
     Says what was done, and what cannot be known. Safe to repeat.
     """

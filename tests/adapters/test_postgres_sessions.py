@@ -19,6 +19,8 @@ from tests.adapters.postgres_store import PostgresStore
 
 LIMITS = SessionLimits(heartbeat_seconds=0.2, takeover_seconds=0.02, reconnect=Backoff(base=0.02, cap=0.05))
 
+SHARED = "log"
+
 
 @pytest.fixture
 def proxy(postgres_url: str) -> Iterator[PostgresFaultProxy]:
@@ -55,7 +57,8 @@ class Calls:
 @asynccontextmanager
 async def listening(url: str, channel: str) -> AsyncIterator[Calls]:
     heard = Calls()
-    task = asyncio.create_task(Notifications(PostgresAddress(url), channel, limits=LIMITS).run(heard))
+    notifications = Notifications(PostgresAddress(url), channel, shared_lock=SHARED, limits=LIMITS)
+    task = asyncio.create_task(notifications.run(heard))
     await heard.at_least(1)
     yield heard
     task.cancel()
@@ -121,8 +124,8 @@ def at_work() -> list[str]:
     return []
 
 
-def start(url: str, work: Callable[[], object], stop: asyncio.Event) -> "asyncio.Task[None]":
-    return asyncio.create_task(Singleton(PostgresAddress(url), "views", limits=LIMITS).run(work, stop))  # type: ignore[arg-type] # Work is awaitable
+def start(url: str, work: Callable[[], object], stop: asyncio.Event, name: str = "views") -> "asyncio.Task[None]":
+    return asyncio.create_task(Singleton(PostgresAddress(url), name, limits=LIMITS).run(work, stop))  # type: ignore[arg-type] # Work is awaitable
 
 
 async def end(*tasks: "asyncio.Task[None]") -> None:
@@ -211,4 +214,32 @@ async def test_what_the_work_raises_is_raised_and_the_lock_is_free_again(
     one = Work(at_work, "one")
     task = start(postgres_url, one, asyncio.Event())
     await one.begun.at_least(1)
+    await end(task)
+
+
+async def test_who_must_be_alone_waits_for_all_who_listen_also_for_those_who_had_to_listen_again(
+    store: PostgresStore, at_work: list[str]
+) -> None:
+    alone = Work(at_work, "alone")
+    async with listening(store.url, "first") as first:
+        async with listening(store.url, "second") as second:
+            store.kill_connections()
+            await first.at_least(2)
+            await second.at_least(2)
+        task = start(store.url, alone, asyncio.Event(), SHARED)
+        await asyncio.sleep(0.1)
+        assert at_work == []
+
+    await alone.begun.at_least(1)
+    await end(task)
+
+
+async def test_nobody_listens_while_somebody_is_alone(store: PostgresStore, at_work: list[str]) -> None:
+    alone, heard = Work(at_work, "alone"), Calls()
+    task = start(store.url, alone, asyncio.Event(), SHARED)
+    await alone.begun.at_least(1)
+
+    await Notifications(PostgresAddress(store.url), "any", shared_lock=SHARED, limits=LIMITS).run(heard)
+
+    assert heard.count == 0
     await end(task)

@@ -58,7 +58,7 @@ async def test_workers_that_share_a_database_hear_of_each_others_appends(
     database = DatabaseSettings(url=SecretStr(postgres_database))
     ours, theirs = (stores_of(Settings(data_dir=tmp_path, database=database)) for _ in range(2))
     heard = asyncio.Queue[None]()
-    listening = asyncio.create_task(ours.hear_of_appends(lambda: heard.put_nowait(None)))
+    listening = asyncio.create_task(ours.take_part(lambda: heard.put_nowait(None)))
     await heard.get()  # listening has begun
 
     with closing(theirs.open_log()) as log:
