@@ -16,9 +16,9 @@ from handlers.aggregate_cache import Memory
 from handlers.commit import Commit, CommitListener
 from handlers.decider_limits import DeciderLimits
 from handlers.draft import DecisionContext, Draft
+from handlers.drafting import Drafting
 from handlers.known_deployments import KnownDeployments
 from handlers.ownership import Ownership
-from handlers.pausing import pauses_for
 from handlers.ports import (
     DeadLetters,
     DeadLettersUnavailable,
@@ -77,17 +77,16 @@ class Decider:
     ) -> None:
         self._log = event_log
         self._dead_letters = dead_letters
-        self._context = context
         self._clock = clock
         self._limits = limits
         self._memory = Memory(ownership, limits.cached_deployments)
         self._known = KnownDeployments(event_log, self._memory)
+        self._drafting = Drafting(event_log, context, self._known, clock)
         self._queue: asyncio.Queue[Submission] = asyncio.Queue(limits.queued_submissions)
         self._in_hand: list[Submission] = []
         self._stopped: DeciderStopped | None = None
         self._listeners: list[CommitListener] = []
         self.traces = LatestTraces()
-        self._last_report_at: datetime | None = None
         self.unavailable_since: datetime | None = None
         self.unavailable_reason = ""
 
@@ -259,24 +258,14 @@ class Decider:
 
     async def _commit(self, batch: Sequence[Submission], progress: Progress) -> None:
         generation = self._memory.generation
-        items = items_of(batch)
-        draft = Draft(
-            context=self._context,
-            now=self._clock(),
-            states=dict.fromkeys(ids := deployment_ids(items)) | dict(await self._known.all(ids)),
-            stream_versions=await self._known.stream_versions(rejection_streams(items)),
-            duplicates=progress.duplicates,
-            pauses=await pauses_for(items, self._log),
-            last_report_at=self._last_report_at,
-        )
-        decided = [draft.add(submission) for submission in batch]
+        draft, decided = await self._drafting.draft(batch, progress)
         for refused in draft.refused.values():
             await progress.hand_over(refused, self._dead_letters)
         log_batch = draft.log_batch()
         positions: Sequence[int] = ()
         if not log_batch.is_empty:
             positions = await self._log.append(log_batch)
-        self.unavailable_since, self._last_report_at = None, draft.last_report_at
+        self.unavailable_since, self._drafting.last_report_at = None, draft.last_report_at
         known = [state for state in draft.states.values() if state is not None]
         self._memory.remember(known, draft.stream_versions, generation=generation)
         for submission, answers in zip(batch, decided, strict=True):

@@ -23,10 +23,13 @@ class KnownDeployments:
         self._log = event_log
         self._memory = memory
 
-    async def all(self, ids: Collection[UUID]) -> Mapping[UUID, Deployment]:
-        """Every one of these that exists. Raises :class:`UnknownEventType` where one of them is not understood."""
+    async def all(self, ids: Collection[UUID], unread: Collection[UUID] = ()) -> Mapping[UUID, Deployment]:
+        """Every one of these that exists; those ``unread`` are looked for in memory only.
+
+        Raises :class:`UnknownEventType` where one of them is not understood.
+        """
         known = {key: state for key in ids if (state := self._memory.deployment(key)) is not None}
-        missing = [key for key in ids if key not in known]
+        missing = [key for key in ids if key not in known and key not in unread]
         if not missing:
             return known
         try:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from domain.autoscaling.record import EvaluationRecord
-from domain.commands import AnyCommand
+from domain.commands import AnyCommand, CreateDeployment
 from domain.deployment import Deployment
 from domain.errors import CommandRejected, RejectionCode, RoutekeeperError
 from domain.events import DeploymentEvent
@@ -149,6 +149,19 @@ def items_of(batch: Sequence[Submission]) -> list[Item]:
 def deployment_ids(items: Sequence[Item]) -> set[UUID]:
     """The deployments that the items are about."""
     return {key for item in items if (key := item.deployment_id) is not None}
+
+
+def begun_by(items: Sequence[Item]) -> set[UUID]:
+    """The deployments of which the first that the items say is that they are to be created."""
+    begun: dict[UUID, bool] = {}
+    for item in items:
+        if (key := item.deployment_id) is not None and key not in begun:
+            begun[key] = (
+                isinstance(item, RecordItem)
+                and isinstance(item.parsed, CommandRecord)
+                and isinstance(item.parsed.command, CreateDeployment)
+            )
+    return {key for key, is_begun in begun.items() if is_begun}
 
 
 def rejection_streams(items: Sequence[Item]) -> set[UUID]:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 
+from domain.errors import RejectionCode
 from handlers import decider
 from handlers.decider_limits import DeciderLimits
 from handlers.ports import DeadLettersUnavailable, LogUnavailable, PositionConflict
@@ -139,9 +140,10 @@ async def test_where_loading_fails_it_is_tried_again_too(
 
     monkeypatch.setattr(worker.log, "deployments", fails_first)
 
-    [[answer]] = await worker.submit(reading(None, item(P0, 0, create(D1))))
+    [[answer]] = await worker.submit(reading(None, item(P0, 0, set_count(D1, 2))))
 
-    assert answer.rejection is None
+    assert answer.rejection is not None
+    assert answer.rejection.code is RejectionCode.UNKNOWN_DEPLOYMENT
     assert failures == []
 
 

@@ -20,7 +20,7 @@ async def worker() -> AsyncIterator[DecidingWorker]:
     """A decider on a restored log that reads records below offset 2 again."""
     worker = DecidingWorker(new_log())
     begun = IncarnationBegun(at=AT, incarnation=2, after_position=1, settles_at=later(5), reread=(REREAD,))
-    worker.decider._context = replace(worker.decider._context, incarnation=begun)
+    worker.decider._drafting._context = replace(worker.decider._drafting._context, incarnation=begun)
     yield worker
     await worker.stop()
 
