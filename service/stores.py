@@ -104,7 +104,7 @@ class SQLiteStores:
         what = "is there" if self._log_file.exists() else "created"
         self.open_log().close()
         yield f"event log {self.log_place}: {what}"
-        yield f"views {self.views_place}: built by a worker"
+        yield f"views {self.views_place}: built by whoever follows the log"
 
     def open_log(self) -> RecorderEventLog:
         return open_sqlite_log(self._log_file)
