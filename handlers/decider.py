@@ -43,6 +43,7 @@ from handlers.submission import (
     Item,
     SamplesItem,
     Submission,
+    begun_by,
     deployment_ids,
     in_line,
     items_of,
@@ -221,7 +222,10 @@ class Decider:
                 items = items_of(batch)
                 self._memory.drop(deployment_ids(items), rejection_streams(items))
                 progress.conflicts += 1
-                if progress.conflicts >= self._limits.conflict_attempts or not isinstance(error, VersionConflict):
+                if not progress.reads_all and begun_by(items):
+                    # What was taken for new may be there: nobody gives up before that was looked at.
+                    progress.reads_all = True
+                elif progress.conflicts >= self._limits.conflict_attempts or not isinstance(error, VersionConflict):
                     await self._settle_singly(batch, error)
                     return
             else:

@@ -34,10 +34,11 @@ class Drafting:
         a second: as a rule it is not there, and if it is, its first event finds its place taken, which is a conflict.
         After one, everything is asked for.
         """
-        begun = set() if progress.conflicts else begun_by(items_of(batch))
+        begun = set() if progress.reads_all else begun_by(items_of(batch))
         draft, decided = await self._draft(batch, progress, unread=begun)
-        if any(draft.states[key] is None for key in begun):
-            # Its creation was refused or is a repetition, so nothing would conflict.
+        if any(draft.states[key] is None for key in begun) or (begun and draft.refused):
+            # A creation that was refused or is a repetition conflicts with nothing, and refused records are handed over
+            # before anything can: both must be decided on what is there.
             return await self._draft(batch, progress, unread=())
         return draft, decided
 

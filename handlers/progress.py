@@ -12,11 +12,13 @@ class Progress:
     """What one try leaves for the next.
 
     ``duplicates`` are commands that turned out to have an outcome; ``unavailable`` and ``conflicts`` count failures.
+    ``reads_all`` says that nothing is to be taken for new any more because it is to be created.
     """
 
     duplicates: set[tuple[str, str]] = field(default_factory=set)
     unavailable: int = 0
     conflicts: int = 0
+    reads_all: bool = False
     _handed_over: set[tuple[PartitionId, int]] = field(default_factory=set)
 
     async def hand_over(self, refused: Sequence[tuple[ReceivedRecord, Refusal]], to: DeadLetters) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from functools import partial
 
 from adapters.kafka.continuity import check_continuity
 from adapters.kafka.stoppable import unless_stopped
@@ -12,6 +13,7 @@ from service.admin.port import AdminPort
 from service.bootstrap import utc_now
 from service.following import open_following
 from service.kafka_access import KafkaAccess, known_kafka
+from service.log_sharing import check_incarnation
 from service.process import run_process
 from service.settings import Settings, SettingsInvalid
 from service.stores import stores_of
@@ -50,7 +52,9 @@ async def follow_log(settings: Settings, kafka: KafkaAccess, admin: AdminPort, s
         log.info("Follower is up: Kafka at %s, log at %s", kafka.connection.bootstrap_servers, stores.log_place)
         parts = ProcessParts(event_log=event_log, subjects=following.subjects)
         async with asyncio.TaskGroup() as group:
-            listening = group.create_task(stores.take_part(following.wake), name="listening")
+            listening = group.create_task(
+                stores.take_part(following.wake, partial(check_incarnation, event_log, incarnation)), name="listening"
+            )
             parts.tasks[:] = [*following.start(group), listening]
             watching = group.create_task(admin.watch(parts), name="admin")
             await stop.wait()

@@ -96,10 +96,10 @@ class PostgresStores:
         session = {**session_settings(), "search_path": self._settings.views_schema, **session}
         return open_database("postgresql://", parameters=self.views_address.parameters(session))
 
-    async def take_part(self, heard: Callable[[], None]) -> None:
+    async def take_part(self, heard: Callable[[], None], joined: Callable[[], Awaitable[None]] | None = None) -> None:
         channel, shared_lock = channel_of(self._settings.log_schema), self._lock(LOG_LOCK)
         limits = self._settings.sessions
-        await Notifications(self.log_address, channel, shared_lock=shared_lock, limits=limits).run(heard)
+        await Notifications(self.log_address, channel, shared_lock=shared_lock, limits=limits).run(heard, joined)
         raise LogTaken
 
     async def run_alone(self, name: str, work: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:

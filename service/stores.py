@@ -66,11 +66,12 @@ class Stores(Protocol):
         """Open the database of the views so that nothing can be written. Raises :class:`StoreMissing`."""
         ...
 
-    async def take_part(self, heard: Callable[[], None]) -> None:
+    async def take_part(self, heard: Callable[[], None], joined: Callable[[], Awaitable[None]] | None = None) -> None:
         """Be noticed as somebody who works on the log, until cancelled; whoever does calls this all the time.
 
-        Calls ``heard`` when some process has appended, where the store tells of it. Raises
-        :class:`~service.log_sharing.LogTaken` where somebody is alone with the log.
+        Awaits ``joined`` whenever that begins, also after a connection was lost, and calls ``heard`` when some process
+        has appended, where the store tells of it. Raises :class:`~service.log_sharing.LogTaken` where somebody is alone
+        with the log, and what ``joined`` raises.
         """
         ...
 
@@ -103,7 +104,7 @@ class SQLiteStores:
         what = "is there" if self._log_file.exists() else "created"
         self.open_log().close()
         yield f"event log {self.log_place}: {what}"
-        yield f"views {self.views_place}: built by a worker"
+        yield f"views {self.views_place}: built by whoever follows the log"
 
     def open_log(self) -> RecorderEventLog:
         return open_sqlite_log(self._log_file)
@@ -125,12 +126,18 @@ class SQLiteStores:
         file = _existing(self._views_file).absolute().as_uri()
         return open_database(URL.create("sqlite", database=file, query={"mode": "ro", "uri": "true"}))
 
-    async def take_part(self, heard: Callable[[], None]) -> None:  # noqa: ARG002 - nothing tells of appends
+    async def take_part(
+        self,
+        heard: Callable[[], None],  # noqa: ARG002 - nothing tells of appends
+        joined: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         with self._open_lock(LOG_LOCK) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise LogTaken from None
+            if joined is not None:
+                await joined()
             await asyncio.Event().wait()
 
     async def run_alone(self, name: str, work: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:

@@ -10,7 +10,7 @@ from service.admin.port import AdminPort
 from service.bootstrap import utc_now
 from service.kafka_access import KafkaAccess, kafka_or_embedded
 from service.process import run_process
-from service.settings import Settings
+from service.settings import Settings, SettingsInvalid
 from service.topics import make_missing_topics
 from service.worker_parts import open_worker
 
@@ -42,5 +42,10 @@ async def _prepare_topics(kafka: KafkaAccess, settings: Settings) -> int:
 
 
 def run(settings: Settings) -> int:
-    """Run one worker to its end; gives the exit code."""
+    """Run one worker to its end; gives the exit code. Raises :class:`SettingsInvalid` where nobody could follow it."""
+    if settings.kafka.bootstrap_servers is None and not settings.follow_log:
+        raise SettingsInvalid(
+            "ROUTEKEEPER_FOLLOW_LOG is false, and ROUTEKEEPER_KAFKA__BOOTSTRAP_SERVERS is unset: with an embedded "
+            "broker nobody but the worker can follow the log"
+        )
     return run_process("worker", settings, work)

@@ -1,7 +1,7 @@
 """What runs side by side in a worker, and in which order it ends."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from adapters.kafka.consumer import RecordConsumer
@@ -18,7 +18,10 @@ from service.stores import Stores
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """Everything that runs side by side in one worker; made by :func:`service.worker_parts.open_worker`."""
+    """Everything that runs side by side in one worker; made by :func:`service.worker_parts.open_worker`.
+
+    ``joined`` is awaited whenever the worker begins to be noticed as one that works on the log.
+    """
 
     settings: Settings
     reload: Callable[[], None]
@@ -26,6 +29,7 @@ class Worker:
     consumer: RecordConsumer
     following: Following
     stores: Stores
+    joined: Callable[[], Awaitable[None]]
     poller: MetricPoller | None
     admin: AdminPort
     parts: ProcessParts
@@ -47,7 +51,7 @@ class Worker:
             decider = start(self.plane.decider.run(), name="decider")
             reconciler = start(self.plane.reconciler.run(), name="reconciler")
             pauses = start(self.plane.pauses.run(pauses_wake), name="pauses")
-            listening = start(self.stores.take_part(wake), name="listening")
+            listening = start(self.stores.take_part(wake, self.joined), name="listening")
             self.parts.tasks[:] = [decider, reconciler, pauses, listening, *self.following.start(group)]
             polling = start(self._poll_metrics(), name="metric poller")
             admin = start(self.admin.watch(self.parts), name="admin")

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from adapters.app_proxy import HttpxClientPool
 from adapters.kafka.consumer import RecordConsumer
@@ -16,6 +17,7 @@ from service.admin.port import AdminPort
 from service.bootstrap import ControlPlane, Observers, assemble
 from service.following import Following, open_following
 from service.kafka_access import KafkaAccess
+from service.log_sharing import check_incarnation
 from service.prometheus import metric_poller, open_prometheus
 from service.proxy_targets import ProxyTargets, client_pool_of, proxy_targets_of, read_certificates
 from service.settings import Settings
@@ -79,6 +81,7 @@ async def open_worker(
             settings=settings,
             reload=_open_reload(settings, targets, client_pool, plane, stack).request,
             stores=stores,
+            joined=partial(check_incarnation, event_log, standing.incarnation_number),
             plane=plane,
             poller=await _open_poller(settings, plane, stack),
             consumer=consumer,

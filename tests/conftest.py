@@ -16,6 +16,7 @@ from adapters.kafka.topics import Topics, ensure_topics
 from tests.backing_services import RunningKafka, in_words, kafka_broker, kafka_source, postgres_server
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors: many tests wait for a broker, and the run takes a fifth less time."""
     return (os.cpu_count() or 1) + 1

@@ -2,7 +2,7 @@
 
 import logging
 from asyncio import sleep
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import random
 
 from psycopg.sql import SQL, Identifier
@@ -10,6 +10,7 @@ from psycopg.sql import SQL, Identifier
 from adapters.postgres.address import PostgresAddress
 from adapters.postgres.reasons import reason
 from adapters.postgres.sessions import SESSION_OVER, Session, SessionLimits, lock_key, next_notification, open_session
+from handlers.ports import LogUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +35,11 @@ class Notifications:
         self._key = lock_key(shared_lock)
         self._limits = limits
 
-    async def run(self, heard: Callable[[], None]) -> None:
+    async def run(self, heard: Callable[[], None], joined: Callable[[], Awaitable[None]] | None = None) -> None:
         """Call ``heard`` after each notification, and whenever listening begins: there may have been some before.
 
-        Returns where somebody else has the lock alone.
+        ``joined`` is awaited whenever the lock is shared, before anything is heard. Returns where somebody else has the
+        lock alone; raises what ``joined`` raises, unless that is :class:`~handlers.ports.LogUnavailable`.
         """
         attempt = 0
         while True:
@@ -45,13 +47,15 @@ class Notifications:
                 async with open_session(self._address) as session:
                     if not await self._shares_lock(session):
                         return
+                    if joined is not None:
+                        await joined()
                     await session.execute(SQL("LISTEN {}").format(Identifier(self._channel)))
                     attempt = 0
                     heard()
                     while True:
                         if await next_notification(session, self._limits):
                             heard()
-            except SESSION_OVER as error:
+            except (*SESSION_OVER, LogUnavailable) as error:
                 attempt += 1
                 delay = self._limits.reconnect.delay(attempt, random())  # noqa: S311 - spreads load, guards nothing
                 extra = {"action": "listen-again", "channel": self._channel}

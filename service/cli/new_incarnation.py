@@ -46,7 +46,7 @@ def _lines(done: NewIncarnation) -> Iterator[str]:
     yield f"incarnation {done.incarnation} of the log goes on from position {done.after_position}"
     yield f"{number(done.doubted, 'endpoint')} in doubt: asserted or deleted again by the next worker"
     yield f"{number(done.routes, 'route')} published anew, {number(done.ghosts, 'unknown route')} told to stop"
-    yield "views: built anew by the next worker"
+    yield "views: built anew by whoever follows the log"
     for lost in done.lost:
         yield (
             f"cannot be known: {lost.topic}/{lost.partition} was deleted from offset {lost.first} to {lost.last} "

@@ -5,13 +5,16 @@ from uuid import UUID
 
 import pytest
 
+from domain import commands as c
 from domain.autoscaling.rules import ScalingPolicy
 from domain.deployment import Deployment
 from domain.errors import RejectionCode
+from domain.routes import RouteStatus
 from tests.handlers.decision_support import (
     P0,
     DecidingWorker,
     create,
+    decider_limits,
     deployment,
     item,
     new_log,
@@ -98,3 +101,43 @@ async def test_the_same_creation_again_is_no_conflict_and_has_no_effect(successo
     assert (again.rejection, list(again.events)) == (None, [])
     assert [event.model_dump()["previous"] for event in counted.events] == [1]
     assert await names(successor) == ["deployment.created.v1", "deployment.replica-count-set.v1"]
+
+
+async def test_no_record_becomes_a_dead_letter_that_what_is_there_allows(successor: DecidingWorker) -> None:
+    """Dead letters are handed over before the log says that the deployment was there."""
+    await successor.submit(reading(1, item(P0, 1, c.DestroyDeployment(deployment_id=D1))))
+    successor.decider.forget()
+    of_unknown_route = c.RouteReport(route_id=UUID(int=77), status=RouteStatus.HEALTHY)
+    report = c.ReportRoutes(deployment_id=D1, reports=(of_unknown_route,))
+
+    await successor.submit(reading(2, item(P0, 2, create(D1)), item(P0, 3, report)))
+
+    assert [(record.offset, refusal.code) for record, refusal in successor.dead_letters.sent] == [
+        (2, RejectionCode.DESTROYED)
+    ]
+
+
+async def test_nobody_gives_up_on_a_creation_before_what_is_there_was_looked_at(worker: DecidingWorker) -> None:
+    """Else a creation that comes again would be read again for ever where one conflict is enough to give up."""
+    await worker.submit(reading(None, item(P0, 0, create(D1), id="first")))
+    impatient = DecidingWorker(second(worker.log), decider_limits(conflict_attempts=1))
+
+    [[again]] = await impatient.submit(reading(1, item(P0, 1, create(D1, 9))))
+
+    await impatient.stop()
+    assert again.rejection is not None
+    assert again.rejection.code is RejectionCode.ALREADY_EXISTS
+
+
+async def test_a_creation_too_large_for_the_log_is_refused_because_the_deployment_exists() -> None:
+    worker = DecidingWorker(new_log(max_event_bytes=600))
+    await worker.submit(reading(None, item(P0, 0, create(D1), id="first")))
+    successor = DecidingWorker(second(worker.log))
+    large = create(D1).model_copy(update={"name": "l" * 255})
+
+    [[again]] = await successor.submit(reading(1, item(P0, 1, large)))
+
+    await successor.stop()
+    await worker.stop()
+    assert again.rejection is not None
+    assert again.rejection.code is RejectionCode.ALREADY_EXISTS

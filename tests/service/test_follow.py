@@ -107,6 +107,18 @@ def test_with_an_embedded_broker_there_is_nothing_for_a_follower_to_do(tmp_path:
     assert result.stderr.startswith("error: ROUTEKEEPER_KAFKA__BOOTSTRAP_SERVERS is unset: ")
 
 
+def test_with_an_embedded_broker_a_worker_cannot_leave_the_log_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands would be handled, and nothing would ever be seen of it."""
+    monkeypatch.setenv("ROUTEKEEPER_FOLLOW_LOG", "false")
+
+    result = runner_for(tmp_path)("worker")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ROUTEKEEPER_FOLLOW_LOG is false, and ")
+
+
 def environment(data_dir: Path, kafka: KafkaConnection, topics: Topics, port: int) -> Mapping[str, str]:
     """The settings of a follower that finds nothing by looking again and again."""
     return {

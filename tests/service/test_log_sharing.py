@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from adapters.kafka.consumer_settings import ConsumerSettings
 from adapters.kafka.topics import Topics
 from service.bootstrap import utc_now
 from service.kafka_access import KafkaAccess
-from service.log_sharing import LOG_LOCK, LogTaken
+from service.log_sharing import LOG_LOCK, LogBegunAnew, LogTaken, check_incarnation
 from service.new_incarnation import WorkersRunning, begin_incarnation
 from service.settings import DatabaseSettings, KafkaSettings, Settings
 from service.stores import Stores, stores_of
@@ -126,6 +126,30 @@ async def test_a_new_incarnation_is_refused_while_a_follower_runs(
 
         with pytest.raises(WorkersRunning, match="every 'routekeeper follow'"):
             await begin_incarnation(settings, stores, access, now=utc_now(), actor="operator")
+
+
+@pytest.mark.parametrize("settings", ["postgres"], indirect=True)
+async def test_who_was_away_while_a_new_incarnation_began_ends_when_it_takes_part_again(
+    settings: Settings, topics: Topics, access: KafkaAccess
+) -> None:
+    """Its session was lost, and whoever was alone with the log meanwhile is done: the lock tells nothing of that."""
+    settings = settings.model_copy(update={"kafka": KafkaSettings(topics=topics)})
+    stores, looked = stores_of(settings), asyncio.Queue[None]()
+    with closing(stores.open_log()) as log:
+
+        async def joined() -> None:
+            await check_incarnation(log, 1)
+            looked.put_nowait(None)
+
+        taking_part = asyncio.ensure_future(stores.take_part(lambda: None, joined))
+        await asyncio.wait_for(looked.get(), 10)
+        taking_part.cancel()
+        with suppress(asyncio.CancelledError):
+            await taking_part
+        await begin_incarnation(settings, stores, access, now=utc_now(), actor="operator")
+
+        with pytest.raises(LogBegunAnew, match="the log is in incarnation 2, and this process knows incarnation 1"):
+            await stores.take_part(lambda: None, joined)
 
 
 def environment(settings: Settings, kafka: KafkaConnection, topics: Topics) -> Mapping[str, str]:
