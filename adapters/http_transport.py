@@ -103,6 +103,8 @@ def _timeout(phases: Mapping[str, float | None]) -> aiohttp.ClientTimeout:
 def _errors_of_httpx() -> Iterator[None]:
     try:
         yield
+    except UnicodeError:
+        raise httpx.UnsupportedProtocol("the host is no name that can be looked up") from None
     except (aiohttp.ClientError, OSError) as error:
         # Without its cause: aiohttp's errors hold the headers of the request, and with them its token.
         raise _translated(error) from None

@@ -35,4 +35,6 @@ async def _until_signal(settings: Settings, work: Callable[[Settings, asyncio.Ev
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    # Who has something to reload takes it over; until then, and elsewhere, the signal must not end the process.
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
     await work(settings, stop)

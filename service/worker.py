@@ -19,16 +19,13 @@ log = logging.getLogger(__name__)
 
 async def work(settings: Settings, stop: asyncio.Event) -> None:
     """Run one worker until ``stop`` is set."""
-    loop = asyncio.get_running_loop()
-    # Until there is something to reload, the signal must not end the process.
-    loop.add_signal_handler(signal.SIGHUP, lambda: None)
     admin = AdminPort(settings.admin, clock=utc_now)
     async with admin.open(), kafka_or_embedded(settings) as kafka:
         # A broker may take long to answer; whoever asks to stop does not wait for that.
         partitions = await unless_stopped(stop, _prepare_topics(kafka, settings))
         if partitions is not None:
             async with open_worker(settings, kafka, partitions, admin) as worker:
-                loop.add_signal_handler(signal.SIGHUP, worker.reload)
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, worker.reload)
                 where = worker.stores.log_place
                 log.info("Worker is up: Kafka at %s, log at %s", kafka.connection.bootstrap_servers, where)
                 await worker.run(stop)

@@ -36,7 +36,8 @@ class WorkerProcess:
         *,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        own = {"ROUTEKEEPER_DATA_DIR": str(settings.data_dir.absolute())}
+        # Nobody else is there to follow the log.
+        own = {"ROUTEKEEPER_DATA_DIR": str(settings.data_dir.absolute()), "ROUTEKEEPER_FOLLOW_LOG": "true"}
         self._environment = {**os.environ, **(environment or {}), **own}
         self._log_file = log_file
         self._tell = tell

@@ -81,7 +81,10 @@ async def test_what_the_caller_says_in_headers_goes_before_what_the_session_says
     assert "content-type" not in headers
 
 
-@pytest.mark.parametrize("url", [f"http://mina:{TOKEN}@127.0.0.1:1/", f"http://mina:{TOKEN}@[::1", "http://a:99999/"])
+@pytest.mark.parametrize(
+    "url",
+    [f"http://mina:{TOKEN}@127.0.0.1:1/", f"http://mina:{TOKEN}@[::1", "http://a:99999/", f"http://{'a' * 64}.b/"],
+)
 async def test_a_url_that_cannot_be_called_is_refused_without_what_may_be_a_password(
     pool: HttpxClientPool, url: str
 ) -> None:

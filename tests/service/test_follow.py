@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from contextlib import closing
@@ -73,7 +74,7 @@ async def test_one_process_decides_and_another_keeps_the_views_and_publishes(
 async def test_sigterm_ends_a_follower_at_the_end_of_the_log_with_exit_code_0(
     tmp_path: Path, kafka: KafkaConnection, topics: Topics
 ) -> None:
-    """Also on SQLite, which tells nobody of what was appended meanwhile."""
+    """Also on SQLite, which tells nobody of what was appended meanwhile, and after a signal that asks to reload."""
     first, second = uuid4(), uuid4()
     port = free_port()
     with closing(Chronicle(tmp_path)) as chronicle:
@@ -85,6 +86,7 @@ async def test_sigterm_ends_a_follower_at_the_end_of_the_log_with_exit_code_0(
         )
         try:
             await until_published(f"http://127.0.0.1:{port}")
+            process.send_signal(signal.SIGHUP)
             await asyncio.to_thread(chronicle.ask, creation(second))
         finally:
             process.terminate()
