@@ -1,9 +1,6 @@
 """Deciding what is submitted, in order, many decisions to a commit."""
 
 import asyncio
-from collections.abc import AsyncIterator
-
-import pytest
 
 from domain import commands as c
 from domain import events as e
@@ -31,13 +28,6 @@ from tests.handlers.decision_support import (
 )
 
 D1, D2 = deployment(1), deployment(2)
-
-
-@pytest.fixture
-async def worker() -> AsyncIterator[DecidingWorker]:
-    worker = DecidingWorker(new_log())
-    yield worker
-    await worker.stop()
 
 
 async def test_a_command_becomes_events_that_say_what_led_to_them(worker: DecidingWorker) -> None:

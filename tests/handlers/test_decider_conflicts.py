@@ -26,13 +26,6 @@ D1, D2 = deployment(1), deployment(2)
 
 
 @pytest.fixture
-async def worker() -> AsyncIterator[DecidingWorker]:
-    worker = DecidingWorker(new_log())
-    yield worker
-    await worker.stop()
-
-
-@pytest.fixture
 async def rival(worker: DecidingWorker) -> AsyncIterator[DecidingWorker]:
     """Another worker on the same log, who believes to own the same partitions."""
     rival = DecidingWorker(second(worker.log))

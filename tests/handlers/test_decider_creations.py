@@ -27,13 +27,6 @@ D1 = deployment(1)
 
 
 @pytest.fixture
-async def worker() -> AsyncIterator[DecidingWorker]:
-    worker = DecidingWorker(new_log())
-    yield worker
-    await worker.stop()
-
-
-@pytest.fixture
 async def successor(worker: DecidingWorker) -> AsyncIterator[DecidingWorker]:
     """Another worker on the log, with nothing in memory, after the first one has created a deployment."""
     await worker.submit(reading(None, item(P0, 0, create(D1), id="first")))

@@ -1,9 +1,5 @@
 """Fault 5: a command that comes again, with the same id at another offset, has no second effect."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from domain import commands as c
 from domain.routes import RouteStatus
 from tests.handlers.decision_support import (
@@ -13,20 +9,12 @@ from tests.handlers.decision_support import (
     create,
     deployment,
     item,
-    new_log,
     reading,
     second,
     set_count,
 )
 
 D1, D2 = deployment(1), deployment(2)
-
-
-@pytest.fixture
-async def worker() -> AsyncIterator[DecidingWorker]:
-    worker = DecidingWorker(new_log())
-    yield worker
-    await worker.stop()
 
 
 async def count_of(worker: DecidingWorker) -> int:

@@ -32,13 +32,6 @@ from tests.handlers.decision_support import (
 D1 = deployment(1)
 
 
-@pytest.fixture
-async def worker() -> AsyncIterator[DecidingWorker]:
-    worker = DecidingWorker(new_log())
-    yield worker
-    await worker.stop()
-
-
 async def rejections(worker: DecidingWorker, origin: PartitionId = P0) -> list[tuple[int, list[int]]]:
     """The version and the offsets of each event in the stream of a partition."""
     stream = rejection_stream(origin.topic, origin.epoch, origin.partition)

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from datetime import datetime
 
 import pytest
@@ -20,7 +19,6 @@ from tests.handlers.decision_support import (
     deployment,
     item,
     later,
-    new_log,
     reading,
     refusal,
     second,
@@ -29,13 +27,6 @@ from tests.handlers.decision_support import (
 
 D1, D2 = deployment(1), deployment(2)
 AWAY = LogUnavailable("away")
-
-
-@pytest.fixture
-async def worker() -> AsyncIterator[DecidingWorker]:
-    worker = DecidingWorker(new_log())
-    yield worker
-    await worker.stop()
 
 
 async def test_what_cannot_be_committed_is_tried_again_until_it_can(worker: DecidingWorker) -> None:

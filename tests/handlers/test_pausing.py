@@ -1,7 +1,6 @@
 """Paused deployments: everything is recorded, nothing is done, nobody spins, and afterwards all goes on at once."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -47,13 +46,6 @@ SCOPES = [Everything(), ResourceGroup(resource_group="sg1"), SingleDeployment(de
 def pause_item(offset: int, command: PauseCommand, *, id: str | None = None) -> RecordItem:  # noqa: A002 - CloudEvents
     sender = Sender(source="console", id=id or str(offset), type="pause", actor="alice")
     return RecordItem(item(P0, offset, refusal()).record, PauseRecord(command, sender))
-
-
-@pytest.fixture
-async def worker() -> AsyncIterator[DecidingWorker]:
-    worker = DecidingWorker(new_log())
-    yield worker
-    await worker.stop()
 
 
 async def test_a_pause_is_a_fact_in_the_log_with_its_sender(worker: DecidingWorker) -> None:
