@@ -12,7 +12,8 @@ class SendingCursor(Cursor[TupleRow]):
 
     By itself the driver sends every statement on its own and looks at the connection twice for it: a tenth of the
     processor's time of an append of one event (0.04 ms of 0.37), and each look lets other threads take the interpreter.
-    A driver that names its steps differently would go its usual way, with the same result.
+    A driver that names its steps differently would go its usual way, with the same result. Left out is that the driver
+    lets go of prepared statements beyond its limit (100): the log has some thirty.
     """
 
     def __init__(self, connection: Connection[Any], pipeline: Pipeline) -> None:

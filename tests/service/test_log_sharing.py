@@ -71,9 +71,14 @@ async def test_nobody_takes_part_in_the_work_while_somebody_is_alone_with_the_lo
         with pytest.raises(LogTaken, match="new-incarnation' is at work on the log: start again when it is done"):
             await stores.take_part(lambda: None)
 
-    taking_part = asyncio.ensure_future(stores.take_part(lambda: None))
-    done, _ = await asyncio.wait([taking_part], timeout=0.1)
-    assert not done
+    joined = asyncio.Event()
+
+    async def join() -> None:
+        joined.set()
+
+    taking_part = asyncio.ensure_future(stores.take_part(lambda: None, join))
+    await asyncio.wait_for(joined.wait(), 10)
+    assert not taking_part.done()
     taking_part.cancel()
     with suppress(asyncio.CancelledError):
         await taking_part
