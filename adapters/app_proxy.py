@@ -32,7 +32,7 @@ _encode = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpxClientPoolLimits:
+class AppProxyClientPoolLimits:
     """Limits of the pool.
 
     ``max_connections`` (count, to all proxies together) should not be below the calls that are allowed at a time;
@@ -69,7 +69,7 @@ class TrustedClients:
     by_certificates: Mapping[bytes, _Client]
 
 
-class HttpxClientPool:
+class AppProxyClientPool:
     """Keeps one session for the calls to all app proxies, until :meth:`close`.
 
     It follows no redirects and takes no proxy or credentials from the environment.
@@ -82,8 +82,8 @@ class HttpxClientPool:
         OSError: ``ca_file`` cannot be read (:class:`ssl.SSLError`, a subclass, if it holds no certificate).
     """
 
-    def __init__(self, limits: HttpxClientPoolLimits | None = None, *, ca_file: Path | None = None) -> None:
-        self._session = _HttpxSession(limits or HttpxClientPoolLimits(), ca_file)
+    def __init__(self, limits: AppProxyClientPoolLimits | None = None, *, ca_file: Path | None = None) -> None:
+        self._session = _AppProxySession(limits or AppProxyClientPoolLimits(), ca_file)
         self._closed = False
 
     def load_client_session(self) -> ClientSession:
@@ -126,10 +126,10 @@ class _Answer:
     content: bytes = field(repr=False)  # may repeat the token
 
 
-class _HttpxSession:
+class _AppProxySession:
     """A :class:`~handlers.client_session.ClientSession` that bounds the answer and speaks Routekeeper's errors."""
 
-    def __init__(self, limits: HttpxClientPoolLimits, ca_file: Path | None) -> None:
+    def __init__(self, limits: AppProxyClientPoolLimits, ca_file: Path | None) -> None:
         self._limits = limits
         self._client = self._new_client(ca_file)
         self._trusted = TrustedClients({}, {})

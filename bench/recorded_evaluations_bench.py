@@ -23,7 +23,7 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-from adapters.app_proxy import HttpxClientPool
+from adapters.app_proxy import AppProxyClientPool
 from domain import commands as c
 from domain.autoscaling.metric import MetricSource
 from domain.autoscaling.rules import ScalingPolicy
@@ -61,7 +61,7 @@ class _NothingRefused(DeadLetters):
 @asynccontextmanager
 async def plane_over(log: EventLog, clock: _Clock, settings: Settings) -> AsyncIterator[ControlPlane]:
     """A control plane that owns everything, with its decider running."""
-    pool = HttpxClientPool()
+    pool = AppProxyClientPool()
     plane = assemble(
         settings,
         event_log=log,

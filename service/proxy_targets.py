@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
-from adapters.app_proxy import HttpxClientPool, TrustedClients
+from adapters.app_proxy import AppProxyClientPool, TrustedClients
 from handlers.app_proxy import check_token
 from handlers.app_proxy_errors import ProxyTargetInvalid
 from handlers.deployment_repository import ScalingGroupProxyTarget
@@ -73,17 +73,17 @@ def proxy_targets_of(settings: Settings) -> Mapping[str, ScalingGroupProxyTarget
     return dict.fromkeys(parts.proxy.groups, target)
 
 
-def client_pool_of(settings: Settings) -> HttpxClientPool:
+def client_pool_of(settings: Settings) -> AppProxyClientPool:
     """The pool for calls to the proxies. Raises :class:`SettingsInvalid`."""
     ca_file = settings.proxy.ca_file
     try:
-        return HttpxClientPool(settings.proxy.connections, ca_file=ca_file)
+        return AppProxyClientPool(settings.proxy.connections, ca_file=ca_file)
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise SettingsInvalid(f"ROUTEKEEPER_PROXY__CA_FILE: {str(ca_file)!r} cannot be used: {why}") from None
 
 
-def read_certificates(pool: HttpxClientPool, targets: Mapping[str, ScalingGroupProxyTarget]) -> TrustedClients:
+def read_certificates(pool: AppProxyClientPool, targets: Mapping[str, ScalingGroupProxyTarget]) -> TrustedClients:
     """Read the certificates that the targets name, for ``pool.trust``; blocks. Raises :class:`SettingsInvalid`."""
     ca_files: dict[str, Path] = {}
     for group, target in targets.items():

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from adapters.app_proxy import HttpxClientPoolLimits
+from adapters.app_proxy import AppProxyClientPoolLimits
 from adapters.event_store.postgres_datastore import PostgresLimits
 from adapters.event_store.tree_keeper import TreeLimits
 from adapters.kafka.consumer_settings import ConsumerSettings
@@ -107,7 +107,7 @@ class ProxySettings:
     ca_file: Path | None = None
     allowed_hosts: Annotated[str, AfterValidator(checked_hosts)] | None = None
     limits: ProxyCallLimits = field(default_factory=ProxyCallLimits)
-    connections: HttpxClientPoolLimits = field(default_factory=HttpxClientPoolLimits)
+    connections: AppProxyClientPoolLimits = field(default_factory=AppProxyClientPoolLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from adapters.app_proxy import HttpxClientPool, TrustedClients
+from adapters.app_proxy import AppProxyClientPool, TrustedClients
 from handlers.deployment_repository import ScalingGroupProxyTarget
 from service.proxy_targets import ProxyTargets, proxy_targets_of, read_certificates
 from service.settings import Settings, SettingsInvalid
@@ -22,7 +22,7 @@ class TargetsReload:
         self,
         settings: Settings,
         targets: ProxyTargets,
-        pool: HttpxClientPool,
+        pool: AppProxyClientPool,
         reloaded: Callable[[Collection[str]], None],
     ) -> None:
         self._settings = settings

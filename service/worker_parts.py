@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from adapters.app_proxy import HttpxClientPool
+from adapters.app_proxy import AppProxyClientPool
 from adapters.kafka.consumer import RecordConsumer
 from adapters.kafka.continuity import check_continuity
 from adapters.kafka.producer import DeadLetterProducer
@@ -106,7 +106,7 @@ def _deciding(settings: Settings, plane: ControlPlane, consumer: RecordConsumer,
 
 
 def _open_reload(
-    settings: Settings, targets: ProxyTargets, pool: HttpxClientPool, plane: ControlPlane, stack: AsyncExitStack
+    settings: Settings, targets: ProxyTargets, pool: AppProxyClientPool, plane: ControlPlane, stack: AsyncExitStack
 ) -> TargetsReload:
     reload = TargetsReload(settings, targets, pool, plane.reconciler.look_again)
     stack.push_async_callback(reload.close)

@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
-from adapters.app_proxy import HttpxClientPool
+from adapters.app_proxy import AppProxyClientPool
 from adapters.event_store.event_log import RecorderEventLog, open_sqlite_log
 from domain import commands as c
 from domain.autoscaling.rules import Comparator, MetricSource, StepRule
@@ -87,7 +87,7 @@ class World:
         self.watch = ReconcilerWatch()
         self.log = open_sqlite_log(self.folder / "events.db")
         self._parts.callback(self.log.close)
-        pool = HttpxClientPool()
+        pool = AppProxyClientPool()
         self._parts.push_async_callback(pool.close)
         self.plane = assemble(
             self.settings,

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 import trustme
 
-from adapters.app_proxy import HttpxClientPool
+from adapters.app_proxy import AppProxyClientPool
 from handlers.app_proxy import AppProxyClient
 from tests.secured_kafka import Certificates
 
@@ -49,7 +49,7 @@ class Server:
 async def test_a_connection_with_certificates_no_longer_used_is_closed_after_its_call(
     tmp_path: Path, *, is_under_way: bool
 ) -> None:
-    server, pool = Server(Certificates(trustme.CA(), tmp_path)), HttpxClientPool()
+    server, pool = Server(Certificates(trustme.CA(), tmp_path)), AppProxyClientPool()
     async with server.open():
         await pool.trust(pool.read_certificates({server.url: server.certificates.ca_file}))
         client = AppProxyClient(pool.load_client_session(), server.url, "token")
@@ -68,7 +68,7 @@ async def test_a_connection_with_certificates_no_longer_used_is_closed_after_its
 
 
 async def test_certificates_that_stay_keep_their_connections(tmp_path: Path) -> None:
-    certificates, pool = Certificates(trustme.CA(), tmp_path), HttpxClientPool()
+    certificates, pool = Certificates(trustme.CA(), tmp_path), AppProxyClientPool()
     await pool.trust(pool.read_certificates({"https://a:1": certificates.ca_file}))
 
     before = pool.read_certificates({"https://b:1": certificates.ca_file})

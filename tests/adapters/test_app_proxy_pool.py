@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from adapters.app_proxy import HttpxClientPool, HttpxClientPoolLimits
+from adapters.app_proxy import AppProxyClientPool, AppProxyClientPoolLimits
 from domain.failures import FailureKind
 from handlers.app_proxy import AppProxyClient
 from handlers.app_proxy_errors import (
@@ -32,12 +32,12 @@ from tests.app_proxy_support import Answer, create_body, never_answers, resets, 
 
 TOKEN = "s3cret-token-of-the-proxy"
 ID = UUID("7b0c6a52-0000-4000-8000-000000000001")
-LIMITS = HttpxClientPoolLimits(max_body_bytes=1000)
+LIMITS = AppProxyClientPoolLimits(max_body_bytes=1000)
 
 
 @pytest.fixture
-async def pool() -> AsyncIterator[HttpxClientPool]:
-    pool = HttpxClientPool(LIMITS)
+async def pool() -> AsyncIterator[AppProxyClientPool]:
+    pool = AppProxyClientPool(LIMITS)
     yield pool
     await pool.close()
 
@@ -65,7 +65,7 @@ async def create_at(pool: ClientPool, answer: Answer, *, timeout_seconds: float 
 
 
 async def test_endpoints_are_created_and_deleted_through_a_session(
-    pool: HttpxClientPool, proxy: ReferenceProxy
+    pool: AppProxyClientPool, proxy: ReferenceProxy
 ) -> None:
     client = client_of(pool, proxy.address)
 
@@ -77,12 +77,12 @@ async def test_endpoints_are_created_and_deleted_through_a_session(
     assert len(proxy.circuits) == 0
 
 
-async def test_an_unusable_address_is_refused_before_anything_is_sent(pool: HttpxClientPool) -> None:
+async def test_an_unusable_address_is_refused_before_anything_is_sent(pool: AppProxyClientPool) -> None:
     with pytest.raises(ProxyTargetInvalid, match="ftp"):
         client_of(pool, "ftp://proxy")
 
 
-async def test_a_closed_pool_gives_no_sessions_and_may_be_closed_again(pool: HttpxClientPool) -> None:
+async def test_a_closed_pool_gives_no_sessions_and_may_be_closed_again(pool: AppProxyClientPool) -> None:
     pool.load_client_session()
 
     await pool.close()
@@ -93,7 +93,7 @@ async def test_a_closed_pool_gives_no_sessions_and_may_be_closed_again(pool: Htt
 
 
 async def test_a_refused_connection_is_transient_because_nothing_was_sent(
-    pool: HttpxClientPool, proxy: ReferenceProxy
+    pool: AppProxyClientPool, proxy: ReferenceProxy
 ) -> None:
     await proxy.stop()
 
@@ -104,14 +104,14 @@ async def test_a_refused_connection_is_transient_because_nothing_was_sent(
     assert f"POST {proxy.address}/v2/endpoints/{ID}: ConnectError" in str(raised)
 
 
-async def test_a_name_that_does_not_resolve_is_unreachable(pool: HttpxClientPool) -> None:
+async def test_a_name_that_does_not_resolve_is_unreachable(pool: AppProxyClientPool) -> None:
     raised = await error_of(client_of(pool, "no-such-host.invalid:1").delete_endpoint(ID))
 
     assert isinstance(raised, ProxyUnreachable)
 
 
 async def test_a_proxy_that_does_not_speak_tls_is_unreachable_over_https(
-    pool: HttpxClientPool, proxy: ReferenceProxy
+    pool: AppProxyClientPool, proxy: ReferenceProxy
 ) -> None:
     address = proxy.address.replace("http://", "https://")
 
@@ -119,7 +119,7 @@ async def test_a_proxy_that_does_not_speak_tls_is_unreachable_over_https(
 
 
 async def test_a_call_for_which_no_connection_is_free_is_transient_and_not_unknown() -> None:
-    pool, arrived = HttpxClientPool(HttpxClientPoolLimits(max_connections=1)), asyncio.Event()
+    pool, arrived = AppProxyClientPool(AppProxyClientPoolLimits(max_connections=1)), asyncio.Event()
 
     async def arrives(request: bytes, writer: asyncio.StreamWriter) -> None:
         arrived.set()
@@ -149,7 +149,7 @@ async def test_a_call_for_which_no_connection_is_free_is_transient_and_not_unkno
     ],
 )
 async def test_a_call_that_breaks_off_after_it_was_sent_is_unknown(
-    pool: HttpxClientPool, answer: Answer, error: type[AppProxyError]
+    pool: AppProxyClientPool, answer: Answer, error: type[AppProxyError]
 ) -> None:
     raised = await error_of(create_at(pool, answer, timeout_seconds=0.2))
 
@@ -160,7 +160,7 @@ async def test_a_call_that_breaks_off_after_it_was_sent_is_unknown(
 
 @pytest.mark.parametrize("fault", ["resets_before_effect", "resets_after_effect"])
 async def test_a_reset_is_unknown_whether_or_not_the_endpoint_was_made(
-    pool: HttpxClientPool, proxy: ReferenceProxy, fault: str
+    pool: AppProxyClientPool, proxy: ReferenceProxy, fault: str
 ) -> None:
     proxy.faults.set(Faults.model_validate({fault: 1}))
     client = client_of(pool, proxy.address)
@@ -171,7 +171,7 @@ async def test_a_reset_is_unknown_whether_or_not_the_endpoint_was_made(
     assert (await client.create_endpoint(ID, create_body(ID)))["endpoint"] == "http://127.0.0.1:10240/"
 
 
-async def test_a_success_with_too_long_a_body_is_unknown_and_not_read_to_its_end(pool: HttpxClientPool) -> None:
+async def test_a_success_with_too_long_a_body_is_unknown_and_not_read_to_its_end(pool: AppProxyClientPool) -> None:
     async def endless(_request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
         while not writer.is_closing():
@@ -186,20 +186,20 @@ async def test_a_success_with_too_long_a_body_is_unknown_and_not_read_to_its_end
 
 @pytest.mark.parametrize(("status", "error"), [("400 No", RequestRejected), ("503 Not now", ProxyBusy)])
 async def test_an_error_with_too_long_a_body_is_still_known_by_its_status(
-    pool: HttpxClientPool, status: str, error: type[AppProxyError]
+    pool: AppProxyClientPool, status: str, error: type[AppProxyError]
 ) -> None:
     raised = await error_of(create_at(pool, says(response(status, b"x" * 10_000))))
 
     assert type(raised) is error
 
 
-async def test_a_compressed_answer_is_not_unpacked(pool: HttpxClientPool) -> None:
+async def test_a_compressed_answer_is_not_unpacked(pool: AppProxyClientPool) -> None:
     packed = response("200 OK", b"\x1f\x8b\x08\x00", "Content-Encoding: gzip")
 
     assert isinstance(await error_of(create_at(pool, says(packed))), AnswerNotUnderstood)
 
 
-async def test_a_redirect_is_not_followed(pool: HttpxClientPool, proxy: ReferenceProxy) -> None:
+async def test_a_redirect_is_not_followed(pool: AppProxyClientPool, proxy: ReferenceProxy) -> None:
     redirect = says(response("307 Elsewhere", b"", f"Location: {proxy.address}/v2/endpoints/{ID}"))
 
     raised = await error_of(create_at(pool, redirect))
@@ -209,7 +209,7 @@ async def test_a_redirect_is_not_followed(pool: HttpxClientPool, proxy: Referenc
 
 
 async def test_a_proxy_named_in_the_environment_is_not_used(
-    pool: HttpxClientPool, proxy: ReferenceProxy, monkeypatch: pytest.MonkeyPatch
+    pool: AppProxyClientPool, proxy: ReferenceProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
@@ -224,16 +224,16 @@ def test_a_certificate_file_that_cannot_be_used_is_refused_at_once(tmp_path: Pat
     empty.touch()
 
     with pytest.raises(FileNotFoundError):
-        HttpxClientPool(ca_file=tmp_path / "missing.pem")
+        AppProxyClientPool(ca_file=tmp_path / "missing.pem")
     with pytest.raises(ssl.SSLError):
-        HttpxClientPool(ca_file=empty)
+        AppProxyClientPool(ca_file=empty)
 
 
 @pytest.mark.parametrize(
     "answer", [resets, never_answers, says(b"garbage"), says(response("400 No", TOKEN.encode())), says(b"")]
 )
 async def test_the_token_is_in_no_error_traceback_or_log(
-    pool: HttpxClientPool, answer: Answer, caplog: pytest.LogCaptureFixture
+    pool: AppProxyClientPool, answer: Answer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
 
@@ -248,7 +248,7 @@ async def test_the_token_is_in_no_error_traceback_or_log(
 
 
 async def test_a_proxy_that_collapses_under_concurrency_is_spared_by_the_limit(
-    pool: HttpxClientPool, proxy: ReferenceProxy
+    pool: AppProxyClientPool, proxy: ReferenceProxy
 ) -> None:
     proxy.faults.set(Faults(collapse_above=2, delay_seconds=0.005))
     calls, client = ProxyCalls(), client_of(pool, proxy.address)
@@ -263,7 +263,9 @@ async def test_a_proxy_that_collapses_under_concurrency_is_spared_by_the_limit(
     assert len(proxy.circuits) == 20
 
 
-async def test_a_proxy_that_is_down_is_left_alone_and_found_again(pool: HttpxClientPool, proxy: ReferenceProxy) -> None:
+async def test_a_proxy_that_is_down_is_left_alone_and_found_again(
+    pool: AppProxyClientPool, proxy: ReferenceProxy
+) -> None:
     now = 100.0
     calls = ProxyCalls(ProxyCallLimits(failure_threshold=2), monotonic=lambda: now)
     client = client_of(pool, proxy.address)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from adapters.app_proxy import HttpxClientPool, HttpxClientPoolLimits
+from adapters.app_proxy import AppProxyClientPool, AppProxyClientPoolLimits
 from handlers.app_proxy import AppProxyClient
 from handlers.app_proxy_errors import ProxyTargetInvalid
 from tests.app_proxy_support import create_body, never_answers, response, server_answering
@@ -18,8 +18,8 @@ CREATED = response("200 OK", b'{"endpoint": "http://127.0.0.1:10240/"}')
 
 
 @pytest.fixture
-async def pool() -> AsyncIterator[HttpxClientPool]:
-    pool = HttpxClientPool(HttpxClientPoolLimits(max_connections=1))
+async def pool() -> AsyncIterator[AppProxyClientPool]:
+    pool = AppProxyClientPool(AppProxyClientPoolLimits(max_connections=1))
     yield pool
     await pool.close()
 
@@ -48,7 +48,7 @@ class Listener:
         return line, {name.lower(): value for name, _, value in (each.partition(": ") for each in headers)}, body
 
 
-async def test_a_create_carries_the_headers_that_a_proxy_reads(pool: HttpxClientPool) -> None:
+async def test_a_create_carries_the_headers_that_a_proxy_reads(pool: AppProxyClientPool) -> None:
     """Where to, what in which form, who asks, and that the answer must not be compressed."""
     listener = Listener()
 
@@ -70,7 +70,7 @@ async def test_a_create_carries_the_headers_that_a_proxy_reads(pool: HttpxClient
     }
 
 
-async def test_what_the_caller_says_in_headers_goes_before_what_the_session_says(pool: HttpxClientPool) -> None:
+async def test_what_the_caller_says_in_headers_goes_before_what_the_session_says(pool: AppProxyClientPool) -> None:
     listener, session = Listener(), pool.load_client_session()
 
     async with server_answering(listener.answer) as address:
@@ -86,7 +86,7 @@ async def test_what_the_caller_says_in_headers_goes_before_what_the_session_says
     [f"http://mina:{TOKEN}@127.0.0.1:1/", f"http://mina:{TOKEN}@[::1", "http://a:99999/", f"http://{'a' * 64}.b/"],
 )
 async def test_a_url_that_cannot_be_called_is_refused_without_what_may_be_a_password(
-    pool: HttpxClientPool, url: str
+    pool: AppProxyClientPool, url: str
 ) -> None:
     with pytest.raises(ProxyTargetInvalid) as raised:
         await pool.load_client_session().request("DELETE", url, headers={})
@@ -94,7 +94,7 @@ async def test_a_url_that_cannot_be_called_is_refused_without_what_may_be_a_pass
     assert TOKEN not in str(raised.value)
 
 
-async def test_a_session_of_a_closed_pool_opens_no_connection(pool: HttpxClientPool) -> None:
+async def test_a_session_of_a_closed_pool_opens_no_connection(pool: AppProxyClientPool) -> None:
     listener, session = Listener(), pool.load_client_session()
     await pool.close()
 
@@ -105,7 +105,7 @@ async def test_a_session_of_a_closed_pool_opens_no_connection(pool: HttpxClientP
     assert listener.requests == []
 
 
-async def test_a_cancelled_call_leaves_room_for_the_next(pool: HttpxClientPool) -> None:
+async def test_a_cancelled_call_leaves_room_for_the_next(pool: AppProxyClientPool) -> None:
     """With one connection at most, the next call would have to wait for ever."""
     listener = Listener(keeps_waiting=True)
 

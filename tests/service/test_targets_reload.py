@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 import trustme
 
-from adapters.app_proxy import HttpxClientPool
+from adapters.app_proxy import AppProxyClientPool
 from adapters.kafka.topics import ensure_topics
 from domain import commands as c
 from domain.deployment import Lifecycle
@@ -43,7 +43,7 @@ class Reload:
         self.write("a")
         self.settings = Settings(proxy_targets_file=self.file, data_dir=folder)
         self.targets = ProxyTargets(load_proxy_targets(self.file))
-        self.pool = HttpxClientPool()
+        self.pool = AppProxyClientPool()
         self.again = TargetsReload(self.settings, self.targets, self.pool, self._hear)
         self.now = self.again.reload
 
@@ -193,7 +193,7 @@ async def test_each_https_proxy_is_checked_against_its_own_certificates(tmp_path
     (tmp_path / "ours").mkdir()
     (tmp_path / "theirs").mkdir()
     ours, theirs = (Certificates(trustme.CA(), tmp_path / name) for name in ("ours", "theirs"))
-    pool = HttpxClientPool()
+    pool = AppProxyClientPool()
     context = ours.server_context(wants_client_certificates=False)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
