@@ -54,6 +54,7 @@ HEALTH_CHECK = {
 async def server_answering(answer: Answer) -> AsyncIterator[str]:
     """Serve on a socket; ``answer`` gets each request's bytes and writes what it likes. Gives the address."""
     tasks: set[asyncio.Task[None]] = set()
+    writers: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -64,6 +65,10 @@ async def server_answering(answer: Answer) -> AsyncIterator[str]:
                 await writer.wait_closed()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not server.is_serving():
+            writer.transport.abort()
+            return
+        writers.add(writer)
         tasks.add(asyncio.create_task(serve(reader, writer)))
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
@@ -75,6 +80,9 @@ async def server_answering(answer: Answer) -> AsyncIterator[str]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # A task cancelled before its first step has closed nothing, and what was not read yet keeps a connection open.
+        for writer in writers:
+            writer.transport.abort()
 
 
 async def _request(reader: asyncio.StreamReader) -> bytes:
